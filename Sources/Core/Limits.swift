@@ -1,0 +1,27 @@
+/// Every limit of the store, checked on write and again on decode. Nothing else in the tree repeats
+/// one of these numbers.
+package enum Limits {
+    package static let entityNameBytesMax = 200
+    package static let typeNameBytesMax = 100
+    package static let attributeNameBytesMax = 200
+    package static let attributesPerEventMax = 256
+    package static let attributeNamesPerEntityMax = 2_000
+    package static let namesPerStoreMax = 50_000
+    package static let valueBytesMax = 64 * 1024
+    package static let eventBytesMax = 256 * 1024
+    /// A line longer than this is refused without being looked at.
+    package static let lineBytesMax = 1024 * 1024
+    package static let jsonDepthMax = 64
+    /// An event later than now plus this is refused.
+    package static let futureMsMax: Int64 = 24 * 3600 * 1000
+
+    package static let blockRowsMax = 65_536
+    package static let segmentRowsMax = 4 << 20
+    package static let entitiesPerSegmentMax = 1 << 20
+    package static let packRawBytesMax = 16 << 20
+    package static let packTargetBytes = 16 * 1024
+    package static let vocabularyEntriesMax = 65_535
+    package static let shapesPerBlockMax = 65_535
+
+    package static let msPerDay: Int64 = 86_400_000
+}

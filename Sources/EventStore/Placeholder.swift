@@ -1,0 +1,5 @@
+import EventStoreCatalog
+import EventStoreCrypto
+import EventStoreSegments
+import EventStoreIngest
+import EventStoreQuery
