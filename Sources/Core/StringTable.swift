@@ -108,7 +108,8 @@ package struct StringTable: ~Copyable {
         mask = size - 1
         for code in 0..<count {
             let known = bytes(code)
-            var slot = Int(truncatingIfNeeded: Hash.bytes(known.baseAddress!, count: known.count, seed: Hash.seed)) & mask
+            var slot =
+                Int(truncatingIfNeeded: Hash.bytes(known.baseAddress!, count: known.count, seed: Hash.seed)) & mask
             while slots.base[slot] != 0 { slot = (slot + 1) & mask }
             slots.base[slot] = UInt32(code) + 1
         }
