@@ -1,0 +1,160 @@
+import Foundation
+
+/// What became of one appended event.
+public enum EventOutcome: Sendable, Hashable {
+    case stored
+    /// The same event was there already.
+    case duplicate
+    /// An event with this identity but other content was there already; the first stays.
+    case conflict
+    /// Older than the entity's plan keeps; not stored.
+    case expired
+    /// Not stored, for the reason given (a stable word) and in words.
+    case refused(reason: String, detail: String)
+}
+
+/// The answer to an append: one outcome an event, in the order given.
+public struct AppendReport: Sendable {
+    public var outcomes: [EventOutcome]
+    /// The position after the last event stored.
+    public var nextSequence: UInt64
+    public var stored: Int
+    public var duplicates: Int
+    public var conflicts: Int
+    public var refused: Int
+    public var expired: Int
+    /// True when this batch id was seen before and the first answer was given again.
+    public var repeated: Bool
+}
+
+/// An input line or event that was not stored.
+public struct Refusal: Sendable {
+    /// Source file, "-" for standard input.
+    public var source: String
+    /// Line in the source, from 1.
+    public var line: Int
+    /// A stable word, such as `bad-json`.
+    public var reason: String
+    public var detail: String
+}
+
+/// What an import reads.
+public struct ImportRequest: Sendable {
+    public enum Format: String, Sendable, CaseIterable {
+        case auto, ndjson, csv, clf, combined
+        case vhostCombined = "vhost_combined"
+    }
+    /// Paths, or "-" for standard input. `.gz` and `.zst` are read as they are.
+    public var sources: [String]
+    public var format: Format = .auto
+    /// An Apache or nginx log format; overrides `format`.
+    public var logFormat: String?
+    /// The entity of events that name none.
+    public var entity: String?
+    public var allowNewEntities = true
+    /// IANA name of the zone of times that carry none; without it such times are refused.
+    public var inputTimeZone: String?
+    /// `true`: every `batchSize` events are one acknowledged append. `false`: segments are written directly.
+    public var durable = false
+    public var batchSize = 500
+    /// Stores nothing if any line is refused.
+    public var strict = false
+    /// Parses and counts, stores nothing.
+    public var dryRun = false
+    /// Called on the importing thread with the number of the last line whose batch is durable.
+    public var acknowledged: (@Sendable (_ events: Int) -> Void)?
+    public init(sources: [String]) { self.sources = sources }
+}
+
+public struct ImportProgress: Sendable {
+    public var bytesRead: Int
+    /// 0 when unknown (standard input).
+    public var bytesTotal: Int
+    public var eventsRead: Int
+}
+
+public struct ImportReport: Sendable {
+    public var read = 0
+    public var stored = 0
+    public var duplicates = 0
+    public var conflicts = 0
+    public var refused = 0
+    public var expired = 0
+    public var stripped = 0
+    public var duplicateKeys = 0
+    public var entitiesAdded: [String] = []
+    public var refusedByReason: [String: Int] = [:]
+    /// The first few refusals.
+    public var firstRefusals: [Refusal] = []
+    public var seconds = 0.0
+    public init() {}
+}
+
+public struct CountRow: Sendable, Hashable {
+    /// The entity, type, or day (`YYYY-MM-DD`); empty for `total`.
+    public var key: String
+    public var count: Int
+}
+
+/// Counts over time, by series: what `chart` draws.
+public struct Histogram: Sendable {
+    /// Start of the first bucket, milliseconds since 1970 UTC.
+    public var start: Int64
+    public var bucketMs: Int64
+    /// Series names by falling total, each with one count a bucket.
+    public var series: [(name: String, counts: [Int])]
+}
+
+public struct StoreStats: Sendable {
+    public var events = 0
+    /// All files of the store.
+    public var bytes = 0
+    public var segmentBytes = 0
+    public var catalogBytes = 0
+    public var entities = 0
+    public var types = 0
+    public var attributes = 0
+    public var segments = 0
+    public var partitions = 0
+    /// Events that are in the journal and not yet in a segment.
+    public var unflushedEvents = 0
+    public var firstTimestamp: Int64?
+    public var lastTimestamp: Int64?
+    public var nextSequence: UInt64 = 0
+    public var partition: Partition = .day
+    /// Mean rows of an entity in a segment.
+    public var rowsPerBlock = 0.0
+    public var eventsByType: [CountRow] = []
+    public var refusedByReason: [String: Int] = [:]
+    /// Things the operator may want to do.
+    public var advice: [String] = []
+    public var bytesPerEvent: Double { events == 0 ? 0 : Double(bytes) / Double(events) }
+}
+
+/// A place where data cannot be read.
+public struct Hole: Sendable {
+    public var file: String
+    public var entity: String?
+    public var block: Int?
+    public var since: Int64?
+    public var until: Int64?
+    public var rows: Int?
+    public var message: String
+}
+
+public struct VerifyReport: Sendable {
+    public var segments = 0
+    public var blocks = 0
+    public var events = 0
+    public var bytes = 0
+    public var holes: [Hole] = []
+    public var seconds = 0.0
+}
+
+public struct CompactReport: Sendable {
+    public var segmentsBefore = 0
+    public var segmentsAfter = 0
+    public var bytesBefore = 0
+    public var bytesAfter = 0
+    public var seconds = 0.0
+}

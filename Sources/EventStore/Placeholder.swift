@@ -1,5 +1,0 @@
-import EventStoreCatalog
-import EventStoreCrypto
-import EventStoreSegments
-import EventStoreIngest
-import EventStoreQuery
