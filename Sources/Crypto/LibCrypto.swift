@@ -1,0 +1,42 @@
+// What this room asks of OpenSSL's libcrypto (3.0 or later): algorithms fetched once per process, and one
+// way to turn a refusal into a Fault. Invariant: the error queue of the calling thread is left empty.
+
+import CLibCrypto
+import EventStoreCore
+
+enum LibCrypto {
+    // The fetched objects are immutable and reference-counted by libcrypto, which documents them as safe to
+    // share between threads; they live as long as the process. `nil`: no provider offers the algorithm.
+    nonisolated(unsafe) static let aes256ECB = EVP_CIPHER_fetch(nil, "AES-256-ECB", nil)
+    nonisolated(unsafe) static let aes256GCM = EVP_CIPHER_fetch(nil, "AES-256-GCM", nil)
+    nonisolated(unsafe) static let scrypt = EVP_KDF_fetch(nil, "SCRYPT", nil)
+
+    /// The fault for a call that libcrypto refused although its arguments are right: an algorithm that no
+    /// provider offers (a FIPS-only configuration), or no memory.
+    static func fault(_ what: String) -> Fault {
+        let code = ERR_peek_last_error()
+        var text = [CChar](repeating: 0, count: 256)
+        ERR_error_string_n(code, &text, text.count)
+        ERR_clear_error()
+        let reason = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return Fault(.io, "libcrypto refused \(what): \(code == 0 ? "no provider offers it" : reason)")
+    }
+
+    static func check(_ result: Int32, _ what: StaticString) throws(Fault) {
+        if result != 1 { throw fault("\(what)") }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The base address for a C function; any valid address when the buffer is empty.
+    @inline(__always)
+    var cBase: UnsafePointer<UInt8> {
+        UnsafePointer((baseAddress ?? LibCryptoEmpty.address).assumingMemoryBound(to: UInt8.self))
+    }
+}
+
+private enum LibCryptoEmpty {
+    // One byte that is never written, for C functions that want an address even for nothing.
+    nonisolated(unsafe) static let address = UnsafeRawPointer(
+        UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1).initializeMemory(as: UInt8.self, repeating: 0, count: 1))
+}
