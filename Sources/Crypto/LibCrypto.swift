@@ -37,6 +37,9 @@ extension UnsafeRawBufferPointer {
 
 private enum LibCryptoEmpty {
     // One byte that is never written, for C functions that want an address even for nothing.
-    nonisolated(unsafe) static let address = UnsafeRawPointer(
-        UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1).initializeMemory(as: UInt8.self, repeating: 0, count: 1))
+    nonisolated(unsafe) static let address: UnsafeRawPointer = {
+        let byte = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
+        byte.initialize(to: 0)
+        return UnsafeRawPointer(byte)
+    }()
 }
