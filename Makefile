@@ -1,0 +1,32 @@
+# The two commands that matter are `make demo` and `make test`.
+
+.PHONY: demo test bench fuzz soak format lint clean
+
+demo:
+	./scripts/demo $(ARGS)
+
+test:
+	./scripts/test $(ARGS)
+
+# Measures this store and, where they can be installed, its peers. ARGS="--help" lists the options.
+bench:
+	./scripts/bootstrap
+	swift build -c release --product eventstore
+	python3 Benchmarks/run.py $(ARGS)
+
+fuzz:
+	@echo "make fuzz: there is no fuzzer yet; it comes with a later release" >&2; exit 1
+
+soak:
+	@echo "make soak: there is no soak test yet; it comes with a later release" >&2; exit 1
+
+SWIFT_CODE = $(wildcard Sources Tests Examples Benchmarks Package.swift)
+
+format:
+	swift format --in-place --parallel --recursive $(SWIFT_CODE)
+
+lint:
+	swift format lint --strict --parallel --recursive $(SWIFT_CODE)
+
+clean:
+	rm -rf .build bench-work
