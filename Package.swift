@@ -68,5 +68,8 @@ let package = Package(
                 "EventStore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/CLI", swiftSettings: strict),
+        .testTarget(
+            name: "CryptoTests", dependencies: ["EventStoreCrypto", "EventStoreCore"], path: "Tests/CryptoTests",
+            swiftSettings: strict),
     ]
 )

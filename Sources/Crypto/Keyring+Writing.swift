@@ -51,6 +51,7 @@ extension Keyring {
             guard change.slots.count < KeyringFormat.slotsMax else {
                 throw Fault(.limit, "the keyring holds \(KeyringFormat.slotsMax) slots at most; remove one first")
             }
+            if secret.kind == .passphrase { try KeyringFile.checkWork(change.slots.map(\.parameters) + [parameters]) }
             let slot = try KeyringSlot(
                 wrapping: change.master, under: secret, storeID: storeID, scrypt: parameters, environment)
             id = slot.info.id

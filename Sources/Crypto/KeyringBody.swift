@@ -6,12 +6,12 @@
 
 import EventStoreCore
 
-struct KeyringBody: Sendable {
+package struct KeyringBody: Sendable {
     private typealias Offset = KeyringFormat.Body
 
-    let bytes: SecretBytes
-    let entityKeyCount: Int
-    let tombstoneCount: Int
+    package let bytes: SecretBytes
+    package let entityKeyCount: Int
+    package let tombstoneCount: Int
 
     private static let subkeysCount = KeyPurpose.allCases.count
     private static let entityKeysStart = Offset.end + subkeysCount * KeyringFormat.Subkey.end
@@ -27,7 +27,7 @@ struct KeyringBody: Sendable {
 
     /// Checks the plaintext of a body. Throws `damaged` when it breaks a rule of the format: it came through
     /// its authentication, so a writer made it wrong.
-    init(decoding plain: SecretBytes) throws(Fault) {
+    package init(decoding plain: SecretBytes) throws(Fault) {
         let damaged = Fault(.damaged, "the keyring's body does not decode")
         let counts = try plain.withUnsafeBytes { (bytes) throws(Fault) in
             var reader = ByteReader(bytes)
@@ -136,7 +136,7 @@ struct KeyringBody: Sendable {
 
 extension KeyringBody {
     /// A body with random subkeys and nothing else.
-    init(fresh environment: Environment) {
+    package init(fresh environment: Environment) {
         bytes = SecretBytes(count: KeyringBody.size(entityKeys: 0, tombstones: 0)) { target in
             KeyringBody.writeHeader(target, entityKeys: 0, tombstones: 0)
             for (index, purpose) in KeyPurpose.allCases.enumerated() {
@@ -152,7 +152,7 @@ extension KeyringBody {
     }
 
     /// The same body with `count` new random entity keys, and their ids in ascending order.
-    func adding(
+    package func adding(
         _ count: Int, generation: UInt64, _ environment: Environment
     ) throws(Fault) -> (body: KeyringBody, ids: [UInt64]) {
         guard count <= KeyringFormat.entityKeysMax - entityKeyCount else {
@@ -186,7 +186,7 @@ extension KeyringBody {
 
     /// The same body without the keys of `erased` and with their tombstones. An id with a tombstone keeps the
     /// one it has; an id the ring does not know gets one too.
-    func erasing(_ erased: [KeyTombstone]) throws(Fault) -> KeyringBody {
+    package func erasing(_ erased: [KeyTombstone]) throws(Fault) -> KeyringBody {
         var tombstones: [UInt64: KeyTombstone] = [:]
         for tombstone in erased where tombstone.id != 0 { tombstones[tombstone.id] = tombstone }
         for index in 0..<tombstoneCount { tombstones[tombstoneID(index)] = tombstone(index) }

@@ -49,7 +49,7 @@ struct KeyringFile: Sendable {
         else { throw Fault(.damaged, "the keyring's header does not decode") }
         var slots: [KeyringSlot] = []
         for _ in 0..<slotCount { slots.append(try KeyringSlot(decoding: try reader.raw(KeyringFormat.Slot.end))) }
-        try checkWork(slots)
+        try checkWork(slots.map(\.parameters))
         return (storeID, generation, slots)
     }
 
@@ -70,10 +70,10 @@ struct KeyringFile: Sendable {
     }
 
     /// Bounds the work of trying all passphrase slots, not only that of each.
-    private static func checkWork(_ slots: [KeyringSlot]) throws(Fault) {
-        let work = slots.reduce(0) { $0 + ($1.parameters?.work ?? 0) }
+    static func checkWork(_ parameters: [ScryptParameters?]) throws(Fault) {
+        let work = parameters.reduce(0) { $0 + ($1?.work ?? 0) }
         guard work <= ScryptParameters.workMax else {
-            throw Fault(.limit, "the keyring's slots ask for more scrypt work than allowed")
+            throw Fault(.limit, "the keyring's passphrase slots together ask for more scrypt work than allowed")
         }
     }
 
@@ -120,6 +120,7 @@ struct KeyringFile: Sendable {
         _ environment: Environment
     ) throws(Fault) {
         precondition(storeID.count == KeyringFormat.storeIDBytes && (1...KeyringFormat.slotsMax).contains(slots.count))
+        try KeyringFile.checkWork(slots.map(\.parameters))
         let bodyBytes = body.bytes.count
         var writer = ByteWriter(reserving: Offset.end + slots.count * KeyringFormat.Slot.end + bodyBytes + 64)
         writer.raw(KeyringFormat.magic)

@@ -5,85 +5,85 @@
 package enum KeyringFormat {
     package static let version: UInt16 = 1
     /// "EVKEYRNG"
-    static let magic: [UInt8] = [0x45, 0x56, 0x4b, 0x45, 0x59, 0x52, 0x4e, 0x47]
+    package static let magic: [UInt8] = [0x45, 0x56, 0x4b, 0x45, 0x59, 0x52, 0x4e, 0x47]
     package static let storeIDBytes = 16
 
     /// File: header ‖ slots ‖ sealed body ‖ checksum.
-    enum Header {
-        static let magic = 0
-        static let version = magic + 8
-        static let slotCount = version + 2
-        static let reserved = slotCount + 2
-        static let storeID = reserved + 4
-        static let generation = storeID + storeIDBytes
-        static let bodyBytes = generation + 8
-        static let bodyNonce = bodyBytes + 8
-        static let end = bodyNonce + 24
+    package enum Header {
+        package static let magic = 0
+        package static let version = magic + 8
+        package static let slotCount = version + 2
+        package static let reserved = slotCount + 2
+        package static let storeID = reserved + 4
+        package static let generation = storeID + storeIDBytes
+        package static let bodyBytes = generation + 8
+        package static let bodyNonce = bodyBytes + 8
+        package static let end = bodyNonce + 24
     }
 
     /// One way to reach the master key.
-    enum Slot {
-        static let kind = 0
-        static let scryptLogN = kind + 1
-        static let scryptR = scryptLogN + 1
-        static let scryptP = scryptR + 2
-        static let reserved = scryptP + 2
-        static let id = reserved + 2
-        static let createdMs = id + 8
-        static let salt = createdMs + 8
+    package enum Slot {
+        package static let kind = 0
+        package static let scryptLogN = kind + 1
+        package static let scryptR = scryptLogN + 1
+        package static let scryptP = scryptR + 2
+        package static let reserved = scryptP + 2
+        package static let id = reserved + 2
+        package static let createdMs = id + 8
+        package static let salt = createdMs + 8
         /// The bytes before this offset are authenticated with the wrapped key.
-        static let authenticatedEnd = salt + 32
-        static let wrapNonce = authenticatedEnd
-        static let wrapped = wrapNonce + 24
-        static let end = wrapped + 32 + 16
+        package static let authenticatedEnd = salt + 32
+        package static let wrapNonce = authenticatedEnd
+        package static let wrapped = wrapNonce + 24
+        package static let end = wrapped + 32 + 16
     }
 
     /// The body's plaintext: body header ‖ subkeys ‖ entity keys ‖ tombstones.
-    enum Body {
-        static let subkeyCount = 0
-        static let reserved = subkeyCount + 2
-        static let entityKeyCount = reserved + 2
-        static let tombstoneCount = entityKeyCount + 4
-        static let reserved2 = tombstoneCount + 4
-        static let end = reserved2 + 4
+    package enum Body {
+        package static let subkeyCount = 0
+        package static let reserved = subkeyCount + 2
+        package static let entityKeyCount = reserved + 2
+        package static let tombstoneCount = entityKeyCount + 4
+        package static let reserved2 = tombstoneCount + 4
+        package static let end = reserved2 + 4
     }
 
-    enum Subkey {
-        static let purpose = 0
-        static let reserved = purpose + 2
-        static let key = reserved + 6
-        static let end = key + 32
+    package enum Subkey {
+        package static let purpose = 0
+        package static let reserved = purpose + 2
+        package static let key = reserved + 6
+        package static let end = key + 32
     }
 
-    enum EntityKey {
-        static let id = 0
-        static let generation = id + 8
-        static let key = generation + 8
-        static let end = key + 32
+    package enum EntityKey {
+        package static let id = 0
+        package static let generation = id + 8
+        package static let key = generation + 8
+        package static let end = key + 32
     }
 
-    enum Tombstone {
-        static let id = 0
-        static let erasedMs = id + 8
-        static let reference = erasedMs + 8
-        static let end = reference + 32
+    package enum Tombstone {
+        package static let id = 0
+        package static let erasedMs = id + 8
+        package static let reference = erasedMs + 8
+        package static let end = reference + 32
     }
 
-    static let checksumBytes = 32
-    static let saltBytes = 32
-    static let tagBytes = 16
-    static let referenceBytes = 32
+    package static let checksumBytes = 32
+    package static let saltBytes = 32
+    package static let tagBytes = 16
+    package static let referenceBytes = 32
     /// Starts the additional data of a wrapped master key.
-    static let slotLabel = "eventstore keyring slot 1"
+    package static let slotLabel = "eventstore keyring slot 1"
 
-    static let slotsMax = 16
+    package static let slotsMax = 16
     package static let entityKeysMax = 1 << 20
     package static let tombstonesMax = 1 << 20
-    static let bodyBytesMax =
+    package static let bodyBytesMax =
         Body.end + KeyPurpose.allCases.count * Subkey.end + entityKeysMax * EntityKey.end
         + tombstonesMax * Tombstone.end
-    static let fileBytesMin = Header.end + Slot.end + Body.end + tagBytes + checksumBytes
-    static let fileBytesMax = Header.end + slotsMax * Slot.end + bodyBytesMax + tagBytes + checksumBytes
+    package static let fileBytesMin = Header.end + Slot.end + Body.end + tagBytes + checksumBytes
+    package static let fileBytesMax = Header.end + slotsMax * Slot.end + bodyBytesMax + tagBytes + checksumBytes
 }
 
 /// What a random subkey of the store is for. The raw value stands in the file.

@@ -19,10 +19,15 @@ package enum NonceAudit {
         isOn.store(true, ordering: .sequentiallyConsistent)
     }
 
-    /// Stops recording: how many pairs were seen, and how many seals used one that had been used before.
+    /// So far: how many pairs were seen, and how many seals used one that had been used before.
+    package static func counts() -> (pairs: Int, repeats: Int) {
+        record.withLock { (pairs: $0.pairs.count, repeats: $0.repeats) }
+    }
+
+    /// Stops recording and returns the final counts.
     package static func stop() -> (pairs: Int, repeats: Int) {
         isOn.store(false, ordering: .sequentiallyConsistent)
-        return record.withLock { (pairs: $0.pairs.count, repeats: $0.repeats) }
+        return counts()
     }
 
     @inline(__always)

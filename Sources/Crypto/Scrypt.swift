@@ -39,16 +39,11 @@ package struct ScryptParameters: Hashable, Sendable {
     var memoryBytes: Int { (Int(r) << logN) * 128 }
 }
 
-/// Derives a 256-bit key from a passphrase. Takes `parameters.memoryBytes` of memory while it runs.
+/// Derives a 256-bit key from a passphrase. Takes 128 · N · r bytes of memory while it runs. Throws `io` when
+/// libcrypto refuses: no memory, or a FIPS-only configuration, which has no scrypt.
 package func scrypt(
     passphrase: SecretBytes, salt: [UInt8], parameters: ScryptParameters
 ) throws(Fault) -> SecretKey {
-    try scrypt(passphrase: passphrase, salt: salt, parameters: parameters, count: SecretKey.bytesCount, SecretKey.init)
-}
-
-func scrypt<R>(
-    passphrase: SecretBytes, salt: [UInt8], parameters: ScryptParameters, count: Int, _ make: (SecretBytes) -> R
-) throws(Fault) -> R {
     guard let context = EVP_KDF_CTX_new(LibCrypto.scrypt) else { throw LibCrypto.fault("scrypt") }
     defer { EVP_KDF_CTX_free(context) }
     var n = UInt64(1) << UInt64(parameters.logN)
@@ -56,7 +51,7 @@ func scrypt<R>(
     var p = UInt32(parameters.p)
     // The blocks, one block per lane and some slack for the rest.
     var memoryMax = UInt64(parameters.memoryBytes + 128 * Int(parameters.r) * (Int(parameters.p) + 2) + (1 << 20))
-    let derived = try SecretBytes(count: count) { target throws(Fault) in
+    let derived = try SecretBytes(count: SecretKey.bytesCount) { target throws(Fault) in
         let result = passphrase.withUnsafeBytes { passphrase in
             salt.withUnsafeBytes { salt in
                 // The names are literals with static storage: the parameter keeps only their address.
@@ -67,12 +62,12 @@ func scrypt<R>(
                     OSSL_PARAM_construct_uint64(cName("maxmem_bytes"), &memoryMax), OSSL_PARAM_construct_end(),
                 ]
                 return EVP_KDF_derive(
-                    context, target.baseAddress!.assumingMemoryBound(to: UInt8.self), count, parameters)
+                    context, target.baseAddress!.assumingMemoryBound(to: UInt8.self), target.count, parameters)
             }
         }
         try LibCrypto.check(result, "scrypt")
     }
-    return make(derived)
+    return SecretKey(derived)
 }
 
 private func cName(_ name: StaticString) -> UnsafePointer<CChar> {
