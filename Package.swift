@@ -71,5 +71,6 @@ let package = Package(
         .testTarget(
             name: "CryptoTests", dependencies: ["EventStoreCrypto", "EventStoreCore"], path: "Tests/CryptoTests",
             swiftSettings: strict),
+        .testTarget(name: "TidyTests", path: "Tests/TidyTests", exclude: ["ratchet.txt"], swiftSettings: strict),
     ]
 )
