@@ -1,7 +1,7 @@
 #pragma once
 // SHA-256 is used through SHA256_Init/Update/Final besides EVP: keyed line hashes start from two saved
-// states, and copying a plain struct costs a tenth of duplicating an EVP context. OpenSSL 3 marks these
-// functions as deprecated in favour of EVP.
+// states, and copying a plain struct allocates nothing, while duplicating an EVP context does. OpenSSL 3
+// marks these functions as deprecated in favour of EVP.
 #ifndef OPENSSL_SUPPRESS_DEPRECATED
 #define OPENSSL_SUPPRESS_DEPRECATED
 #endif

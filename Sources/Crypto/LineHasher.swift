@@ -84,6 +84,7 @@ package final class LineHasher {
     /// Ends the message: the whole MAC, 32 bytes.
     package func finish(into mac: UnsafeMutableRawBufferPointer) {
         precondition(mac.count == sha256BytesCount)
+        defer { withExtendedLifetime(self) {} }
         let target = mac.baseAddress!.assumingMemoryBound(to: UInt8.self)
         SHA256_Final(target, states)
         states.pointee = outer.pointee

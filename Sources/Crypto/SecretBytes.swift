@@ -32,7 +32,9 @@ package final class SecretBytes: @unchecked Sendable {
     /// The bytes, for the duration of `body`. Copies made there are the caller's to cleanse.
     @inline(__always)
     package func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
-        try body(UnsafeRawBufferPointer(start: memory, count: count))
+        // The pointer alone does not keep the object, and with it the memory, alive.
+        defer { withExtendedLifetime(self) {} }
+        return try body(UnsafeRawBufferPointer(start: memory, count: count))
     }
 
     /// Compares in time that depends on the lengths only.

@@ -86,6 +86,7 @@ package final class XAESContext {
     ) throws(Fault) {
         precondition(nonce.count == XAESContext.nonceBytes && target.count == plain.count + XAESContext.tagBytes)
         try XAESContext.checkSizes(aad.count, plain.count)
+        defer { withExtendedLifetime(self) {} }
         NonceAudit.record(key: key, nonce: nonce)
         let context = try sealingContext(key, nonce)
         let output = target.baseAddress!.assumingMemoryBound(to: UInt8.self)
@@ -112,6 +113,7 @@ package final class XAESContext {
         let count = sealed.count - XAESContext.tagBytes
         precondition(nonce.count == XAESContext.nonceBytes && target.count == count)
         try XAESContext.checkSizes(aad.count, count)
+        defer { withExtendedLifetime(self) {} }
         let context = try openingContext(key, nonce)
         var none: UInt8 = 0
         let input = sealed.cBase

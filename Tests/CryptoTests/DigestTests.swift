@@ -1,3 +1,5 @@
+// SHA-256, HMAC and line ids, scrypt and Ed25519 against published vectors; their bounds and refusals.
+
 import EventStoreCore
 import EventStoreCrypto
 import Testing

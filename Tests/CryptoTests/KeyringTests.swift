@@ -1,3 +1,5 @@
+// The keyring as its users see it: keys, erasure, slots, rotation, readers beside a writer, failing writes.
+
 import EventStoreCore
 import EventStoreCrypto
 import Testing

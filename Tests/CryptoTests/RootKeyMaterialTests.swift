@@ -1,3 +1,5 @@
+// Keys and passphrases from files, the environment and commands, in every spelling.
+
 import EventStoreCore
 import EventStoreCrypto
 import Testing

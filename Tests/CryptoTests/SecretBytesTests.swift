@@ -1,3 +1,5 @@
+// Memory of secrets: zeroed, cleansed, not shared.
+
 import EventStoreCore
 import EventStoreCrypto
 import Testing

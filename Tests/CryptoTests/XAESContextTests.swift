@@ -1,3 +1,5 @@
+// XAES-256-GCM against the vectors and the accumulated hash of its specification; reuse of set-ups; tampering.
+
 import EventStoreCore
 import EventStoreCrypto
 import Testing
