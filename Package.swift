@@ -72,5 +72,8 @@ let package = Package(
             name: "CryptoTests", dependencies: ["EventStoreCrypto", "EventStoreCore"], path: "Tests/CryptoTests",
             swiftSettings: strict),
         .testTarget(name: "TidyTests", path: "Tests/TidyTests", exclude: ["ratchet.txt"], swiftSettings: strict),
+        .testTarget(
+            name: "QueryTests", dependencies: ["EventStoreQuery", "EventStoreCore"],
+            path: "Tests/QueryTests", swiftSettings: strict),
     ]
 )
