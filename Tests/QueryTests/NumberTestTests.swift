@@ -19,7 +19,8 @@ struct NumberTestTests {
     }()
 
     static let doubles: [Double] = {
-        var list: [Double] = [0, -0.0, 0.5, -0.5, 1, 1.5, 500, 499.99, 1e308, -1e308, 5e-324, -5e-324, 0x1p63, -0x1p63]
+        var list: [Double] = [0, -0.0, 0.5, -0.5, 1, 1.5, 500, 499.99, 1e308, -1e308, 0x1p63, -0x1p63]
+        list += [.leastNonzeroMagnitude, -.leastNonzeroMagnitude]
         list += [0x1p63.nextDown, 0x1p63.nextUp, (-0x1p63).nextDown, (-0x1p63).nextUp, 0x1p64, -0x1p64]
         list += [Double.greatestFiniteMagnitude, -Double.greatestFiniteMagnitude]
         for power in [52, 53, 54, 60, 62] { list += [-1, 1].flatMap { sign in

@@ -37,7 +37,7 @@ package struct Predicate: Sendable {
             integers = .compile(comparison, value)
             doubles = .compile(comparison, value)
         case .bool(let value):
-            if comparison == .equal || comparison == .notEqual { bools = .compile(comparison, value ? 1 : 0) }
+            if comparison == .equal || comparison == .notEqual { bools = .compile(comparison, Int64(value ? 1 : 0)) }
         case .text(let bytes):
             strings = TextTest(comparison, bytes)
             json = strings

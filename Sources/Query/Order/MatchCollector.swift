@@ -109,7 +109,7 @@ package enum MatchSorter {
 
     package static func sort(_ keys: inout GrowableBuffer<MatchKey>, _ order: MatchOrder) {
         let count = keys.count
-        let list = UnsafeMutableBufferPointer(start: keys.base, count: count)
+        var list = UnsafeMutableBufferPointer(start: keys.base, count: count)
         if count < radixMin { return list.sort { order.precedes($0, $1) } }
         var least = list[0].major
         var greatest = least
@@ -123,7 +123,7 @@ package enum MatchSorter {
         // `span &- offset` runs the other way.
         let flip: UInt64 = order == .ascending ? 0 : span
         passes(list, spare, least: least, flip: flip, isFlipped: order == .descending, span: span)
-        settleTies(list, order)
+        settleTies(&list, order)
     }
 
     private static func passes(
@@ -165,7 +165,7 @@ package enum MatchSorter {
         return Int(truncatingIfNeeded: (isFlipped ? flip &- offset : offset) >> shift & mask)
     }
 
-    private static func settleTies(_ list: UnsafeMutableBufferPointer<MatchKey>, _ order: MatchOrder) {
+    private static func settleTies(_ list: inout UnsafeMutableBufferPointer<MatchKey>, _ order: MatchOrder) {
         var start = 0
         while start < list.count {
             var end = start + 1
