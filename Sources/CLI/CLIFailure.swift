@@ -1,0 +1,41 @@
+/// How a command fails: a stable code, a sentence, an exit code.
+
+import EventStore
+
+package struct CLIFailure: Error, CustomStringConvertible {
+    package static let couldNot: Int32 = 1
+    package static let foundSomething: Int32 = 2
+    package static let wrongUsage: Int32 = 64
+    package static let inputRefused: Int32 = 65
+
+    package let exitCode: Int32
+    /// The stable word between the brackets of `error[…]`.
+    package let code: String
+    package let message: String
+
+    package init(code: String, message: String, exitCode: Int32 = CLIFailure.couldNot) {
+        self.code = code
+        self.message = message
+        self.exitCode = exitCode
+    }
+
+    /// Wrong arguments: exit code 64.
+    package static func usage(_ message: String) -> CLIFailure {
+        CLIFailure(code: "usage", message: message, exitCode: wrongUsage)
+    }
+
+    /// A failure of the store. `invalid` is an argument that makes no sense, hence wrong usage.
+    package init(_ error: EventStoreError) {
+        self.init(
+            code: error.code.rawValue, message: error.message,
+            exitCode: error.code == .invalid ? CLIFailure.wrongUsage : CLIFailure.couldNot)
+    }
+
+    /// The last line of standard error; line ends inside the message are made spaces.
+    package var lastLine: String {
+        let flat = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+        return "error[\(code)]: \(flat)"
+    }
+
+    package var description: String { lastLine }
+}

@@ -1,0 +1,56 @@
+/// `eventstore events`: the events that match, newest first.
+
+import ArgumentParser
+import EventStore
+
+struct EventsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "events",
+        abstract: "Print events, newest first.",
+        discussion: """
+            On a terminal 100 rows are shown; --limit 0 shows all.
+
+            Examples:
+              eventstore events events --entity example.org --since -24h
+              eventstore events events --type http.request --where 'status >= 500' --where 'path ^= "/api/"'
+              eventstore events events --since 2026-11-01 --until 2026-12-01 --format csv > november.csv
+            """)
+
+    private static let terminalRows = 100
+
+    @OptionGroup var access: StoreAccess
+    @OptionGroup(title: "Filters") var filters: FilterOptions
+
+    @Option(help: ArgumentHelp("At most this many events; 0 is all (default: 100 on a terminal, else all).",
+        valueName: "n"))
+    var limit: Int?
+
+    @Flag(help: "Oldest first.")
+    var oldestFirst = false
+
+    @OptionGroup var format: FormatOptions
+    @OptionGroup var quietness: QuietOptions
+
+    func validate() throws {
+        if let limit, limit < 0 { throw ValidationError("--limit must not be negative; 0 is all") }
+    }
+
+    func run() throws {
+        let filter = try filters.filter(access.time)
+        let terminal = Terminal.current()
+        let printer = EventPrinter(
+            format: format.resolved(terminal), output: Output(), times: access.time.times, terminal: terminal)
+        try access.open(.readOnly) { store in
+            try NameHints(store: store).check(filter)
+            let bound = limit.map { $0 == 0 ? nil : $0 } ?? (terminal.isTerminal ? EventsCommand.terminalRows : nil)
+            let count = try printer.print(
+                store, filter: filter, order: oldestFirst ? .oldestFirst : .newestFirst, limit: bound)
+            if limit == nil, count == bound { note(count) }
+        }
+    }
+
+    private func note(_ count: Int) {
+        guard !quietness.quiet else { return }
+        Diagnostics.line("showing the \(oldestFirst ? "oldest" : "newest") \(count) events; --limit 0 shows all")
+    }
+}
