@@ -36,6 +36,12 @@ public struct Refusal: Sendable {
     /// A stable word, such as `bad-json`.
     public var reason: String
     public var detail: String
+    public init(source: String, line: Int, reason: String, detail: String) {
+        self.source = source
+        self.line = line
+        self.reason = reason
+        self.detail = detail
+    }
 }
 
 /// What an import reads.
@@ -94,6 +100,10 @@ public struct CountRow: Sendable, Hashable {
     /// The entity, type, or day (`YYYY-MM-DD`); empty for `total`.
     public var key: String
     public var count: Int
+    public init(key: String, count: Int) {
+        self.key = key
+        self.count = count
+    }
 }
 
 /// Counts over time, by series: what `chart` draws.
@@ -103,6 +113,11 @@ public struct Histogram: Sendable {
     public var bucketMs: Int64
     /// Series names by falling total, each with one count a bucket.
     public var series: [(name: String, counts: [Int])]
+    public init(start: Int64, bucketMs: Int64, series: [(name: String, counts: [Int])]) {
+        self.start = start
+        self.bucketMs = bucketMs
+        self.series = series
+    }
 }
 
 public struct StoreStats: Sendable {
@@ -129,6 +144,7 @@ public struct StoreStats: Sendable {
     /// Things the operator may want to do.
     public var advice: [String] = []
     public var bytesPerEvent: Double { events == 0 ? 0 : Double(bytes) / Double(events) }
+    public init() {}
 }
 
 /// A place where data cannot be read.
@@ -140,6 +156,18 @@ public struct Hole: Sendable {
     public var until: Int64?
     public var rows: Int?
     public var message: String
+    public init(
+        file: String, entity: String? = nil, block: Int? = nil, since: Int64? = nil, until: Int64? = nil,
+        rows: Int? = nil, message: String
+    ) {
+        self.file = file
+        self.entity = entity
+        self.block = block
+        self.since = since
+        self.until = until
+        self.rows = rows
+        self.message = message
+    }
 }
 
 public struct VerifyReport: Sendable {
@@ -149,6 +177,7 @@ public struct VerifyReport: Sendable {
     public var bytes = 0
     public var holes: [Hole] = []
     public var seconds = 0.0
+    public init() {}
 }
 
 public struct CompactReport: Sendable {
@@ -157,4 +186,5 @@ public struct CompactReport: Sendable {
     public var bytesBefore = 0
     public var bytesAfter = 0
     public var seconds = 0.0
+    public init() {}
 }
