@@ -22,8 +22,10 @@ struct ChartCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Series: type, entity, or an attribute's name.", valueName: "name"))
     var by = "type"
 
-    @Option(help: ArgumentHelp("Width of a bar: 30s, 15m, 1h, 1d, 1w, 1mo, 1y (default: from the time range).",
-        valueName: "span"))
+    @Option(
+        help: ArgumentHelp(
+            "Width of a bar: 30s, 15m, 1h, 1d, 1w, 1mo, 1y (default: from the time range).",
+            valueName: "span"))
     var bucket: ChartBucket?
 
     @Option(help: ArgumentHelp("Columns to draw in (default: the terminal's, else 80).", valueName: "columns"))
@@ -79,7 +81,8 @@ struct ChartCommand: ParsableCommand {
         let data = try query.data(range: range, bucket: drawable(chosen, range: range, bars: bars))
         guard let occupied = data.occupied else { return nil }
         // What the caller left open is narrowed to where the events are.
-        let narrow = (filter.since ?? max(lower, occupied.lowerBound))..<(filter.until ?? min(upper, occupied.upperBound))
+        let narrow =
+            (filter.since ?? max(lower, occupied.lowerBound))..<(filter.until ?? min(upper, occupied.upperBound))
         guard (narrow.upperBound - narrow.lowerBound) * 2 < upper - lower else { return data }
         let finer = bucket ?? ChartBucket.fitting(narrow, bars: bars)
         return try query.data(range: narrow, bucket: drawable(finer, range: narrow, bars: bars))
@@ -103,7 +106,8 @@ struct ChartCommand: ParsableCommand {
         let times = access.time.times
         func short(_ ms: Int64) -> String { String(times.rfc3339(ms).prefix(16)).replacing("T", with: " ") }
         let range = "\(short(data.grid.range.lowerBound)) to \(short(data.grid.range.upperBound))"
-        return "\(TextLayout.grouped(data.total)) events per \(data.grid.bucket.text) by \(by), \(range) \(access.time.tz)"
+        return
+            "\(TextLayout.grouped(data.total)) events per \(data.grid.bucket.text) by \(by), \(range) \(access.time.tz)"
     }
 
     private func printEmptyArray() throws {
@@ -134,7 +138,8 @@ package enum ChartNumbers {
     package static func object(_ data: ChartData) -> JSONValue {
         let series = data.series.map { one in
             JSONValue.object([
-                ("name", .string(one.name)), ("total", .int(one.total)), ("counts", .array(one.counts.map { .int($0) })),
+                ("name", .string(one.name)), ("total", .int(one.total)),
+                ("counts", .array(one.counts.map { .int($0) })),
             ])
         }
         return .object([

@@ -21,8 +21,10 @@ struct EventsCommand: ParsableCommand {
     @OptionGroup var access: StoreAccess
     @OptionGroup(title: "Filters") var filters: FilterOptions
 
-    @Option(help: ArgumentHelp("At most this many events; 0 is all (default: 100 on a terminal, else all).",
-        valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "At most this many events; 0 is all (default: 100 on a terminal, else all).",
+            valueName: "n"))
     var limit: Int?
 
     @Flag(help: "Oldest first.")

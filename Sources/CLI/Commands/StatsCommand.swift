@@ -29,7 +29,9 @@ struct StatsCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        if json, let format, format != .json { throw ValidationError("--json and --format \(format) exclude each other") }
+        if json, let format, format != .json {
+            throw ValidationError("--json and --format \(format) exclude each other")
+        }
     }
 
     func run() throws {

@@ -75,7 +75,8 @@ struct TailPrinter {
 
     func start() throws {
         guard format == .csv else { return }
-        try output.write((EventPrinter.fields + ["attributes"]).map { CSVText.quoted($0) }.joined(separator: ",") + "\n")
+        try output.write(
+            (EventPrinter.fields + ["attributes"]).map { CSVText.quoted($0) }.joined(separator: ",") + "\n")
         try output.flush()
     }
 

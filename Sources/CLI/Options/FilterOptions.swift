@@ -34,7 +34,7 @@ struct FilterOptions: ParsableArguments {
             do {
                 let expression = try WhereExpression(parsing: text)
                 return EventFilter.Condition(expression.name, expression.comparison, expression.value)
-            } catch { throw CLIFailure.usage("--where \(error.message)") }
+            } catch let problem as WhereExpression.Problem { throw CLIFailure.usage("--where \(problem.message)") }
         }
         return filter
     }

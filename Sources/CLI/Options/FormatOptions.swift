@@ -14,7 +14,9 @@ struct FormatOptions: ParsableArguments {
     var json = false
 
     mutating func validate() throws {
-        if json, let format, format != .json { throw ValidationError("--json and --format \(format) exclude each other") }
+        if json, let format, format != .json {
+            throw ValidationError("--json and --format \(format) exclude each other")
+        }
     }
 
     func resolved(_ terminal: Terminal) -> RowFormat {

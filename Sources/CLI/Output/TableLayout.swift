@@ -72,7 +72,8 @@ package struct TableLayout {
         var text = ""
         for (index, cell) in cells.enumerated() {
             let isLast = index == cells.count - 1
-            text += isLast && !cell.right
+            text +=
+                isLast && !cell.right
                 ? cell.text : TextLayout.padded(cell.text, to: widths[index], right: cell.right)
             if !isLast { text += "  " }
         }

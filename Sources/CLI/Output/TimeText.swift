@@ -77,7 +77,8 @@ package struct TimeText {
         let rest = local - days * CivilTime.dayMs
         let date = CivilTime.date(days: days)
         let clock = [rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60].map { TimeText.digits($0, 2) }
-        let day = TimeText.digits(date.year, 4) + "-" + TimeText.digits(date.month, 2) + "-"
+        let day =
+            TimeText.digits(date.year, 4) + "-" + TimeText.digits(date.month, 2) + "-"
             + TimeText.digits(date.day, 2)
         return day + "T" + clock.joined(separator: ":") + "." + TimeText.digits(rest % 1000, 3)
             + (isUTC ? "Z" : TimeText.suffix(offset))
