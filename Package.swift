@@ -68,6 +68,11 @@ let package = Package(
                 "EventStore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/CLI", swiftSettings: strict),
+        .executableTarget(
+            name: "QuickStart", dependencies: ["EventStore"], path: "Examples/QuickStart", swiftSettings: strict),
+        .testTarget(
+            name: "CLITests", dependencies: ["EventStoreCLI", "EventStore"], path: "Tests/CLITests",
+            swiftSettings: strict),
         .testTarget(
             name: "CryptoTests", dependencies: ["EventStoreCrypto", "EventStoreCore"], path: "Tests/CryptoTests",
             swiftSettings: strict),

@@ -25,7 +25,7 @@ struct EventStoreCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InitCommand.self, ImportCommand.self, EventsCommand.self, ChartCommand.self, TailCommand.self,
-            StatsCommand.self, VerifyCommand.self, CompactCommand.self,
+            StatsCommand.self, VerifyCommand.self, CompactCommand.self, DemoCommand.self,
         ])
 }
 

@@ -30,18 +30,24 @@ struct EventsCommand: ParsableCommand {
     @Flag(help: "Oldest first.")
     var oldestFirst = false
 
+    @Option(help: ArgumentHelp("Cut the lines of a table here (default: the terminal's width).", valueName: "columns"))
+    var width: Int?
+
     @OptionGroup var format: FormatOptions
     @OptionGroup var quietness: QuietOptions
 
     func validate() throws {
         if let limit, limit < 0 { throw ValidationError("--limit must not be negative; 0 is all") }
+        if let width, width < 20 { throw ValidationError("--width must be at least 20") }
     }
 
     func run() throws {
         let filter = try filters.filter(access.time)
         let terminal = Terminal.current()
+        var shown = terminal
+        if let width { (shown.isTerminal, shown.width) = (true, width) }
         let printer = EventPrinter(
-            format: format.resolved(terminal), output: Output(), times: access.time.times, terminal: terminal)
+            format: format.resolved(terminal), output: Output(), times: access.time.times, terminal: shown)
         try access.open(.readOnly) { store in
             try NameHints(store: store).check(filter)
             let bound = limit.map { $0 == 0 ? nil : $0 } ?? (terminal.isTerminal ? EventsCommand.terminalRows : nil)
