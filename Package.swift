@@ -76,6 +76,18 @@ let package = Package(
         .testTarget(
             name: "CryptoTests", dependencies: ["EventStoreCrypto", "EventStoreCore"], path: "Tests/CryptoTests",
             swiftSettings: strict),
+        .testTarget(
+            name: "SegmentsTests", dependencies: ["EventStoreSegments", "EventStoreCore"],
+            path: "Tests/SegmentsTests", swiftSettings: strict),
+        .testTarget(
+            name: "IngestTests", dependencies: ["EventStoreIngest", "EventStoreCore"],
+            path: "Tests/IngestTests", swiftSettings: strict),
+        .testTarget(
+            name: "CatalogTests", dependencies: ["EventStoreCatalog", "EventStoreCore"],
+            path: "Tests/CatalogTests", swiftSettings: strict),
+        .testTarget(
+            name: "EventStoreTests", dependencies: ["EventStore", "EventStoreCore", "EventStoreCrypto"],
+            path: "Tests/EventStoreTests", swiftSettings: strict),
         .testTarget(name: "TidyTests", path: "Tests/TidyTests", exclude: ["ratchet.txt"], swiftSettings: strict),
         .testTarget(
             name: "QueryTests", dependencies: ["EventStoreQuery", "EventStoreCore"],

@@ -47,13 +47,13 @@ package enum EventParsers {
     ) throws(Fault) -> any EventParser {
         switch description.format {
         case .ndjson: return NDJSONParser(options: options, identity: identity)
-//         case .csv: return try CSVParser(header: description.csvHeader, options: options, identity: identity)
-//         case .clf: return LogLineParser(pattern: .clf, options: options, identity: identity)
-//         case .combined: return LogLineParser(pattern: .combined, options: options, identity: identity)
-//         case .vhostCombined: return LogLineParser(pattern: .vhostCombined, options: options, identity: identity)
-//         case .logPattern:
-//             let pattern = try LogPattern(options.logFormat ?? "")
-//             return LogLineParser(pattern: pattern, options: options, identity: identity)
+        //         case .csv: return try CSVParser(header: description.csvHeader, options: options, identity: identity)
+        //         case .clf: return LogLineParser(pattern: .clf, options: options, identity: identity)
+        //         case .combined: return LogLineParser(pattern: .combined, options: options, identity: identity)
+        //         case .vhostCombined: return LogLineParser(pattern: .vhostCombined, options: options, identity: identity)
+        //         case .logPattern:
+        //             let pattern = try LogPattern(options.logFormat ?? "")
+        //             return LogLineParser(pattern: pattern, options: options, identity: identity)
         default: throw Fault(.invalid, "not yet")
         }
     }

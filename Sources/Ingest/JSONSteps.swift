@@ -140,7 +140,8 @@ struct JSONSteps: ~Copyable {
 
     func prefix(_ context: UInt32) -> UnsafeRawBufferPointer {
         let known = contexts.base + Int(context)
-        return UnsafeRawBufferPointer(start: prefixes.base + known.pointee.prefixStart, count: known.pointee.prefixLength)
+        return UnsafeRawBufferPointer(
+            start: prefixes.base + known.pointee.prefixStart, count: known.pointee.prefixLength)
     }
 
     private func place(_ context: UInt32, _ key: UInt32) -> UInt64 { UInt64(context) << 32 | UInt64(key) }

@@ -15,7 +15,9 @@ struct MatchCollectorTests {
     @Test(arguments: [MatchOrder.ascending, .descending])
     func sortsLikeAComparison(order: MatchOrder) {
         var generator = SeededGenerator(seed: 7)
-        for (count, spread) in [(0, 1), (1, 1), (100, 50), (5000, 3), (5000, 1 << 40), (5000, 1 << 20)] as [(Int, Int64)] {
+        for (count, spread) in [(0, 1), (1, 1), (100, 50), (5000, 3), (5000, 1 << 40), (5000, 1 << 20)]
+            as [(Int, Int64)]
+        {
             let keys = Self.keys(count, spread: spread, &generator)
             let collector = MatchCollector(order: order)
             for key in keys { collector.add(key) }

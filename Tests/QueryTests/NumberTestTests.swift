@@ -23,10 +23,12 @@ struct NumberTestTests {
         list += [.leastNonzeroMagnitude, -.leastNonzeroMagnitude]
         list += [0x1p63.nextDown, 0x1p63.nextUp, (-0x1p63).nextDown, (-0x1p63).nextUp, 0x1p64, -0x1p64]
         list += [Double.greatestFiniteMagnitude, -Double.greatestFiniteMagnitude]
-        for power in [52, 53, 54, 60, 62] { list += [-1, 1].flatMap { sign in
-            let value = sign * Double(sign: .plus, exponent: power, significand: 1)
-            return [value, value.nextDown, value.nextUp]
-        } }
+        for power in [52, 53, 54, 60, 62] {
+            list += [-1, 1].flatMap { sign in
+                let value = sign * Double(sign: .plus, exponent: power, significand: 1)
+                return [value, value.nextDown, value.nextUp]
+            }
+        }
         return list
     }()
 

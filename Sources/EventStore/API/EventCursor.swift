@@ -98,8 +98,10 @@ private final class CursorBox: @unchecked Sendable {
     init(sequence: EventSequence) { self.sequence = sequence }
 
     func next() throws -> EventBatch? {
-        let current = try cursor ?? sequence.store.blocking.cursor(
-            sequence.filter, order: sequence.order, limit: sequence.limit)
+        let current =
+            try cursor
+            ?? sequence.store.blocking.cursor(
+                sequence.filter, order: sequence.order, limit: sequence.limit)
         cursor = current
         return try current.nextBatch()
     }

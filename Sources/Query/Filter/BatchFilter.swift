@@ -47,7 +47,9 @@ package final class BatchFilter {
     package var isHopeless: Bool { !entityMatches.contains(true) || !plans.contains { $0.matches } }
 
     private func plan(_ shape: RowShape) -> ShapePlan {
-        guard filter.wants(type: batch.typeNumbers[Int(shape.type)]) else { return ShapePlan(matches: false, checks: []) }
+        guard filter.wants(type: batch.typeNumbers[Int(shape.type)]) else {
+            return ShapePlan(matches: false, checks: [])
+        }
         var checks: [Check] = []
         for predicate in filter.predicates {
             let cell = shape.columns.firstIndex { batch.attributeNumbers[Int($0.attribute)] == predicate.attribute }
