@@ -133,6 +133,17 @@ package struct ByteWriter {
         }
     }
 
+    /// Adds `count` bytes that `fill` writes.
+    package mutating func extend<E: Error>(
+        _ count: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(E) -> Void
+    ) throws(E) {
+        let start = bytes.count
+        bytes.append(contentsOf: repeatElement(0, count: count))
+        try bytes.withMutableBytes { (all) throws(E) in
+            try fill(UnsafeMutableRawBufferPointer(rebasing: all[start...]))
+        }
+    }
+
     package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
     /// Overwrites bytes written before, e.g. a length known only at the end.

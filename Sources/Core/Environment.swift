@@ -31,9 +31,18 @@ package struct Environment: Sendable {
     }
 
     package static let systemRandomBytes: @Sendable (UnsafeMutableRawBufferPointer) -> Void = { buffer in
-        // SystemRandomNumberGenerator is getrandom(2) on Linux and arc4random_buf on Apple's systems.
-        var generator = SystemRandomNumberGenerator()
-        for index in buffer.indices { buffer[index] = UInt8.random(in: .min ... .max, using: &generator) }
+        #if canImport(Darwin)
+            if let base = buffer.baseAddress { arc4random_buf(base, buffer.count) }
+        #else
+            // getentropy(3) gives at most 256 bytes a call and only fails where the kernel has no generator;
+            // keys must not be drawn from anything else.
+            var done = 0
+            while done < buffer.count, let base = buffer.baseAddress {
+                let part = min(256, buffer.count - done)
+                if getentropy(base + done, part) != 0 { preconditionFailure("the system has no random generator") }
+                done += part
+            }
+        #endif
     }
 
     package func random(_ count: Int) -> [UInt8] {

@@ -1,0 +1,56 @@
+// Rows that are committed to the journal and not yet in a segment.
+
+import EventStoreCore
+
+/// A batch in the memory table and what lets a reader pass it over. Immutable.
+struct MemoryBatch: Sendable {
+    let rows: RowBatch
+    /// Milliseconds, both inclusive; empty batches do not get here.
+    let times: ClosedRange<Int64>
+    let firstSequence: UInt64
+    let lastSequence: UInt64
+
+    init(_ rows: RowBatch) {
+        self.rows = rows
+        var least = Int64.max
+        var greatest = Int64.min
+        var first = UInt64.max
+        var last: UInt64 = 0
+        for row in 0..<rows.rowCount {
+            least = min(least, rows.timestamp.base[row])
+            greatest = max(greatest, rows.timestamp.base[row])
+            first = min(first, rows.sequence.base[row])
+            last = max(last, rows.sequence.base[row])
+        }
+        times = least...max(least, greatest)
+        firstSequence = first
+        lastSequence = last
+    }
+}
+
+/// One generation of the memory table: filled, then frozen, then flushed and dropped. Belongs to the writer
+/// lane; its batches are shared with readers, its index is not.
+final class MemoryTable {
+    private(set) var batches: [MemoryBatch] = []
+    private(set) var rowCount = 0
+    private(set) var byteCount = 0
+    private var index = RowIndex()
+    /// When the first row came in, for the flush by age.
+    private(set) var startedMs: Int64?
+
+    func add(_ batch: MemoryBatch, nowMs: Int64) {
+        let number = UInt32(batches.count)
+        batches.append(batch)
+        for row in 0..<batch.rows.rowCount {
+            index.insert(RowIdentity.hash(batch.rows, row), RowRef(batch: number, row: UInt32(row)))
+        }
+        rowCount += batch.rows.rowCount
+        byteCount += batch.rows.byteCount
+        if startedMs == nil { startedMs = nowMs }
+    }
+
+    /// The row with the identity of this one.
+    func find(_ hash: UInt64, like rows: RowBatch, _ row: Int) -> RowRef? {
+        index.find(hash) { RowIdentity.isSame(batches[Int($0.batch)].rows, Int($0.row), rows, row) }
+    }
+}

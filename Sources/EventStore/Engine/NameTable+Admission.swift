@@ -1,0 +1,222 @@
+// Giving the names of a batch their store numbers, new ones included.
+
+import EventStoreCatalog
+import EventStoreCore
+import EventStoreCrypto
+import Synchronization
+
+/// What naming a batch found.
+struct NameAdmission {
+    /// Names of entities the store did not know.
+    var entitiesAdded: [String] = []
+    /// Local entity codes that were not taken in: unknown, and new ones are not allowed.
+    var unknownEntities: Set<UInt32> = []
+    /// Local shape numbers that need a name beyond the store's limit.
+    var refusedShapes: Set<UInt32> = []
+    /// (local entity, local shape) pairs beyond the entity's limit of attribute names.
+    var refusedPairs: Set<UInt64> = []
+
+    var refusesSomething: Bool { !unknownEntities.isEmpty || !refusedShapes.isEmpty || !refusedPairs.isEmpty }
+
+    static func pair(_ entity: UInt32, _ shape: UInt32) -> UInt64 { UInt64(entity) << 32 | UInt64(shape) }
+}
+
+extension NameTable {
+    /// A number for what was not taken in. No name ever has it.
+    static let noNumber = UInt32.max
+
+    /// Fills the batch's number maps. Called by the store's writer only, one batch at a time.
+    ///
+    /// New entities get a key first, all in one durable rewrite of the keyring; their records and those of new
+    /// names wait in `unsaved` for the commit that stores the batch.
+    func admit(_ batch: RowBatch, allowNewEntities: Bool, plan: String?) throws(Fault) -> NameAdmission {
+        var admission = NameAdmission()
+        try admitEntities(batch, allowNewEntities, plan, &admission)
+        try admitNames(.type, batch, &admission)
+        try admitNames(.attribute, batch, &admission)
+        noteRefusedShapes(batch, &admission)
+        try noteHolders(batch, &admission)
+        return admission
+    }
+
+    // MARK: Entities
+
+    private func admitEntities(
+        _ batch: RowBatch, _ allowNew: Bool, _ plan: String?, _ admission: inout NameAdmission
+    ) throws(Fault) {
+        let count = batch.entities.count
+        var numbers = [UInt32](repeating: NameTable.noNumber, count: count)
+        var missing: [Int] = []
+        state.withLock { state in
+            for code in 0..<count {
+                if let number = state.entities.number(batch.entities.bytes(code)) {
+                    numbers[code] = number
+                } else {
+                    missing.append(code)
+                }
+            }
+        }
+        if !allowNew { admission.unknownEntities = Set(missing.map { UInt32($0) }) }
+        if allowNew, !missing.isEmpty {
+            let ids = try keyring.addEntityKeys(missing.count)
+            for (index, code) in missing.enumerated() {
+                numbers[code] = try addEntity(batch.entities.bytes(code), keyID: ids[index], plan)
+                admission.entitiesAdded.append(batch.entities.string(code))
+            }
+        }
+        batch.entityNumbers = numbers
+    }
+
+    private func addEntity(
+        _ name: UnsafeRawBufferPointer, keyID: UInt64, _ plan: String?
+    ) throws(Fault) -> UInt32 {
+        let key = try keyring.entityKey(keyID)
+        let tag = nameTag("entity", name)
+        return try state.withLock { (state) throws(Fault) in
+            let number = state.entities.add(name)
+            let sealed = try SealedValue.seal(
+                [UInt8](name), key: key, aad: NameSealing.entity(number), environment)
+            while state.keyIDs.count <= Int(number) { state.keyIDs.append(0) }
+            state.keyIDs[Int(number)] = keyID
+            state.unsaved.entities.append(
+                EntityRecord(
+                    number: number, keyID: keyID, sealedName: sealed, tag: tag, createdMs: environment.nowMs(),
+                    plan: plan ?? defaultPlan, state: 0, floorMs: .min))
+            return number
+        }
+    }
+
+    /// A blind name of a name, by which the database keeps it unique without knowing it.
+    private func nameTag(_ kind: String, _ name: UnsafeRawBufferPointer) -> [UInt8] {
+        let hasher = LineHasher(key: keyring.subkey(.nameTags))
+        hasher.begin()
+        Array(kind.utf8).withUnsafeBytes { hasher.add($0) }
+        hasher.add(name)
+        let id = hasher.finish()
+        var writer = ByteWriter(reserving: 16)
+        writer.integer(id.high)
+        writer.integer(id.low)
+        return writer.bytes
+    }
+
+    // MARK: Types and attributes
+
+    private func admitNames(
+        _ kind: StoredNameKind, _ batch: RowBatch, _ admission: inout NameAdmission
+    ) throws(Fault) {
+        let count = kind == .type ? batch.types.count : batch.attributes.count
+        let numbers = state.withLock { state in
+            (0..<count).map { code -> UInt32 in
+                kind == .type
+                    ? number(batch.types.bytes(code), kind, &state)
+                    : number(batch.attributes.bytes(code), kind, &state)
+            }
+        }
+        if kind == .type { batch.typeNumbers = numbers } else { batch.attributeNumbers = numbers }
+    }
+
+    private func number(_ name: UnsafeRawBufferPointer, _ kind: StoredNameKind, _ state: inout State) -> UInt32 {
+        let known = kind == .type ? state.types.number(name) : state.attributes.number(name)
+        if let known { return known }
+        guard state.types.count + state.attributes.count < Limits.namesPerStoreMax else { return NameTable.noNumber }
+        let number = kind == .type ? state.types.add(name) : state.attributes.add(name)
+        state.set(kind, number, nil, holders: [])
+        state.unsaved.names.append(
+            NameRecord(
+                number: number, kind: kind.rawValue,
+                tag: nameTag(kind == .type ? "type" : "attribute", name), shared: nil))
+        return number
+    }
+
+    private func noteRefusedShapes(_ batch: RowBatch, _ admission: inout NameAdmission) {
+        for (number, shape) in batch.shapes.enumerated() {
+            let isRefused =
+                batch.typeNumbers[Int(shape.type)] == NameTable.noNumber
+                || shape.columns.contains { batch.attributeNumbers[Int($0.attribute)] == NameTable.noNumber }
+            if isRefused { admission.refusedShapes.insert(UInt32(number)) }
+        }
+    }
+
+    // MARK: Who uses a name
+
+    /// Notes for each name that is not shared yet which entities of the batch use it.
+    private func noteHolders(_ batch: RowBatch, _ admission: inout NameAdmission) throws(Fault) {
+        let interesting = shapesToWatch(batch)
+        guard interesting.contains(true) else { return }
+        var pairs: Set<UInt64> = []
+        var last = UInt64.max
+        for row in 0..<batch.rowCount {
+            let shape = batch.shape.base[row]
+            guard interesting[Int(shape)] else { continue }
+            let pair = NameAdmission.pair(batch.entity.base[row], shape)
+            if pair != last { pairs.insert(pair) }
+            last = pair
+        }
+        // In a fixed order, so that the same input makes the same records.
+        for pair in pairs.sorted() {
+            let code = UInt32(truncatingIfNeeded: pair >> 32)
+            let shape = UInt32(truncatingIfNeeded: pair)
+            let entity = batch.entityNumbers[Int(code)]
+            if entity == NameTable.noNumber || admission.refusedShapes.contains(shape) { continue }
+            if !(try note(batch.shapes[Int(shape)], entity, batch)) { admission.refusedPairs.insert(pair) }
+        }
+    }
+
+    /// By shape: whether it has a name that is not shared, or the store has so many names that an entity
+    /// could have too many.
+    private func shapesToWatch(_ batch: RowBatch) -> [Bool] {
+        state.withLock { state in
+            let manyNames = state.attributes.count > Limits.attributeNamesPerEntityMax
+            return batch.shapes.map { shape in
+                let type = batch.typeNumbers[Int(shape.type)]
+                if manyNames || type != NameTable.noNumber && state.holders[Int(type)] != nil { return true }
+                return shape.columns.contains { column in
+                    let number = batch.attributeNumbers[Int(column.attribute)]
+                    return number != NameTable.noNumber && state.attributeHolders[Int(number)] != nil
+                }
+            }
+        }
+    }
+
+    /// Notes an entity's use of a shape's names; `false` when it would have too many attribute names.
+    private func note(_ shape: RowShape, _ entity: UInt32, _ batch: RowBatch) throws(Fault) -> Bool {
+        try state.withLock { (state) throws(Fault) in
+            let attributes = Set(shape.columns.map { batch.attributeNumbers[Int($0.attribute)] })
+            if state.attributes.count > Limits.attributeNamesPerEntityMax {
+                let union = state.entityAttributes[entity, default: []].union(attributes)
+                if union.count > Limits.attributeNamesPerEntityMax { return false }
+                state.entityAttributes[entity] = union
+            }
+            try hold(.type, batch.typeNumbers[Int(shape.type)], entity, &state)
+            for attribute in attributes.sorted() { try hold(.attribute, attribute, entity, &state) }
+            return true
+        }
+    }
+
+    private func hold(
+        _ kind: StoredNameKind, _ number: UInt32, _ entity: UInt32, _ state: inout State
+    ) throws(Fault) {
+        let index = Int(number)
+        guard let using = kind == .type ? state.holders[index] : state.attributeHolders[index],
+            !using.contains(entity),
+            let bytes = kind == .type ? state.types.bytes(number) : state.attributes.bytes(number)
+        else { return }
+        let name = [UInt8](bytes)
+        if sharedMin > 0, using.count + 1 >= sharedMin {
+            state.unsaved.shares.append(
+                SharedName(
+                    kind: kind.rawValue, number: number,
+                    sealed: try SealedValue.seal(
+                        name, key: keyring.subkey(.names), aad: NameSealing.shared(kind, number), environment)))
+            state.set(kind, number, name, holders: nil)
+            return
+        }
+        let key = try keyring.entityKey(state.keyIDs[Int(entity)])
+        state.unsaved.holders.append(
+            NameHolder(
+                name: number, kind: kind.rawValue, entity: entity,
+                sealed: try SealedValue.seal(
+                    name, key: key, aad: NameSealing.holder(kind, number, entity), environment)))
+        state.set(kind, number, name, holders: using.union([entity]))
+    }
+}

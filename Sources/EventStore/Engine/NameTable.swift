@@ -1,0 +1,263 @@
+// The names of the store in memory: entities, types, attributes, and their numbers.
+//
+// Invariants: a number is given once and never again; a name has one number. What is new is usable in memory
+// at once and waits in `unsaved` until a commit has stored it, so a commit that fails loses nothing: the next
+// one carries it. A type or attribute name is sealed under each using entity's key until `sharedMin` entities
+// use it; then it stands once under the store's key.
+
+import EventStoreCatalog
+import EventStoreCore
+import EventStoreCrypto
+import Synchronization
+
+/// The two kinds of names that are not entities; raw values stand in the catalog.
+enum StoredNameKind: Int, CaseIterable, Sendable {
+    case type = 1
+    case attribute = 2
+}
+
+/// What the next commit has to carry.
+struct UnsavedNames: Sendable {
+    var entities: [EntityRecord] = []
+    var names: [NameRecord] = []
+    var holders: [NameHolder] = []
+    var shares: [SharedName] = []
+    var isEmpty: Bool { entities.isEmpty && names.isEmpty && holders.isEmpty && shares.isEmpty }
+}
+
+/// Names of one kind, by number. A number without a name (erased, or another process's) has a placeholder
+/// that no input can spell.
+struct NameList: ~Copyable {
+    var table = StringTable(capacity: 64)
+
+    var count: Int { table.count }
+
+    func number(_ name: UnsafeRawBufferPointer) -> UInt32? { table.find(name) }
+
+    func bytes(_ number: UInt32) -> UnsafeRawBufferPointer? {
+        guard Int(number) < table.count else { return nil }
+        let name = table.bytes(Int(number))
+        return name.count > 0 && name[0] == 0xff ? nil : name
+    }
+
+    func string(_ number: UInt32) -> String? { bytes(number).map { String(decoding: $0, as: UTF8.self) } }
+
+    /// Puts a name at its number; numbers skipped get placeholders (0xff starts no UTF-8).
+    mutating func set(_ name: [UInt8]?, at number: UInt32) {
+        while table.count < Int(number) { addPlaceholder() }
+        if table.count > Int(number) { return }
+        if let name {
+            _ = name.withUnsafeBytes { table.intern($0) }
+        } else {
+            addPlaceholder()
+        }
+        // A name that was there already would not have taken a new code.
+        while table.count <= Int(number) { addPlaceholder() }
+    }
+
+    private mutating func addPlaceholder() {
+        let text = [0xff] + Array("\(table.count)".utf8)
+        _ = text.withUnsafeBytes { table.intern($0) }
+    }
+
+    mutating func add(_ name: UnsafeRawBufferPointer) -> UInt32 { table.intern(name) }
+}
+
+final class NameTable: Sendable {
+    struct State: ~Copyable {
+        var entities = NameList()
+        var types = NameList()
+        var attributes = NameList()
+        /// By entity number; 0 for one whose key is gone.
+        var keyIDs: [UInt64] = []
+        /// Entities using a name that is not shared yet, by kind and number; a shared name has no entry.
+        var holders: [Set<UInt32>?] = []
+        var attributeHolders: [Set<UInt32>?] = []
+        var unsaved = UnsavedNames()
+        /// (entity, attribute) pairs seen by this process, kept only when the store has more attributes than
+        /// one entity may have.
+        var entityAttributes: [UInt32: Set<UInt32>] = [:]
+    }
+
+    let keyring: Keyring
+    let environment: Environment
+    let sharedMin: Int
+    let defaultPlan: String
+    let state = Mutex(State())
+
+    init(keyring: Keyring, environment: Environment, settings: CatalogSettings) {
+        self.keyring = keyring
+        self.environment = environment
+        sharedMin = settings.sharedByEntitiesMin
+        defaultPlan = settings.defaultPlan
+    }
+
+    // MARK: Lookups
+
+    func keyID(_ entity: UInt32) throws(Fault) -> UInt64 {
+        let id = state.withLock { Int(entity) < $0.keyIDs.count ? $0.keyIDs[Int(entity)] : 0 }
+        guard id != 0 else {
+            throw Fault(.keyErased, "the entity's key is gone", at: .init(entity: entity))
+        }
+        return id
+    }
+
+    func number(ofEntity name: String) -> UInt32? { lookUp(name) { $0.entities.number($1) } }
+    func number(ofType name: String) -> UInt32? { lookUp(name) { $0.types.number($1) } }
+    func number(ofAttribute name: String) -> UInt32? { lookUp(name) { $0.attributes.number($1) } }
+
+    private func lookUp(
+        _ name: String, _ find: (borrowing State, UnsafeRawBufferPointer) -> UInt32?
+    ) -> UInt32? {
+        var name = name
+        return name.withUTF8 { utf8 in state.withLock { find($0, UnsafeRawBufferPointer(utf8)) } }
+    }
+
+    func entityName(_ number: UInt32) -> String? { state.withLock { $0.entities.string(number) } }
+    func typeName(_ number: UInt32) -> String? { state.withLock { $0.types.string(number) } }
+    func attributeName(_ number: UInt32) -> String? { state.withLock { $0.attributes.string(number) } }
+
+    func names(of kind: NameKind) -> [String] {
+        state.withLock { state in
+            switch kind {
+            case .entity: NameTable.all(state.entities)
+            case .type: NameTable.all(state.types)
+            case .attribute: NameTable.all(state.attributes)
+            }
+        }.sorted()
+    }
+
+    private static func all(_ list: borrowing NameList) -> [String] {
+        var names: [String] = []
+        for number in 0..<list.count {
+            if let name = list.string(UInt32(number)) { names.append(name) }
+        }
+        return names
+    }
+
+    var counts: (entities: Int, types: Int, attributes: Int) {
+        state.withLock { ($0.keyIDs.count { $0 != 0 }, $0.types.count, $0.attributes.count) }
+    }
+
+    /// By attribute number: whether its values may name a person.
+    func personalAttributes() -> [Bool] {
+        state.withLock { state in
+            (0..<state.attributes.count).map { number in
+                state.attributes.string(UInt32(number)).map { PersonalNames.isPersonal($0) } ?? true
+            }
+        }
+    }
+
+    // MARK: Saving
+
+    var unsaved: UnsavedNames { state.withLock { $0.unsaved } }
+
+    /// Forgets what a commit has stored: the first elements of each list.
+    func saved(_ stored: UnsavedNames) {
+        state.withLock { state in
+            state.unsaved.entities.removeFirst(stored.entities.count)
+            state.unsaved.names.removeFirst(stored.names.count)
+            state.unsaved.holders.removeFirst(stored.holders.count)
+            state.unsaved.shares.removeFirst(stored.shares.count)
+        }
+    }
+}
+
+// MARK: - Loading
+
+extension NameTable {
+    /// Reads all names, or in a reader what another process added since.
+    func load(_ reader: CatalogReader) throws(Fault) {
+        let entities = try reader.entities()
+        let names = try reader.names()
+        let holders = try reader.holders()
+        try state.withLock { (state) throws(Fault) in
+            let context = XAESContext()
+            for record in entities where Int(record.number) >= state.entities.count {
+                try load(record, context, &state)
+            }
+            var boxes: [UInt64: [NameHolder]] = [:]
+            for holder in holders { boxes[NameTable.boxKey(holder.kind, holder.name), default: []].append(holder) }
+            for record in names {
+                let found = boxes[NameTable.boxKey(record.kind, record.number)] ?? []
+                try load(record, holders: found, context, &state)
+            }
+        }
+    }
+
+    private static func boxKey(_ kind: Int, _ number: UInt32) -> UInt64 { UInt64(kind) << 32 | UInt64(number) }
+
+    private func load(
+        _ record: EntityRecord, _ context: XAESContext, _ state: inout State
+    ) throws(Fault) {
+        while state.keyIDs.count <= Int(record.number) { state.keyIDs.append(0) }
+        do throws(Fault) {
+            let key = try keyring.entityKey(record.keyID)
+            let name = try context.openBox(
+                key: key, aad: NameSealing.entity(record.number), box: record.sealedName)
+            state.keyIDs[Int(record.number)] = record.keyID
+            state.entities.set(name, at: record.number)
+        } catch {
+            guard error.code == .keyErased else { throw error.at(entity: record.number) }
+            state.entities.set(nil, at: record.number)
+        }
+    }
+
+    private func load(
+        _ record: NameRecord, holders: [NameHolder], _ context: XAESContext, _ state: inout State
+    ) throws(Fault) {
+        guard let kind = StoredNameKind(rawValue: record.kind) else {
+            throw Fault(.damaged, "the catalog has a name of unknown kind \(record.kind)")
+        }
+        var name: [UInt8]?
+        if let box = record.shared {
+            name = try context.openBox(
+                key: keyring.subkey(.names), aad: NameSealing.shared(kind, record.number), box: box)
+        } else {
+            for holder in holders {
+                guard Int(holder.entity) < state.keyIDs.count, state.keyIDs[Int(holder.entity)] != 0 else { continue }
+                let key = try keyring.entityKey(state.keyIDs[Int(holder.entity)])
+                name = try context.openBox(
+                    key: key, aad: NameSealing.holder(kind, record.number, holder.entity), box: holder.sealed)
+                break
+            }
+        }
+        state.set(kind, record.number, name, holders: record.shared == nil ? Set(holders.map(\.entity)) : nil)
+    }
+}
+
+extension NameTable.State {
+    mutating func set(_ kind: StoredNameKind, _ number: UInt32, _ name: [UInt8]?, holders using: Set<UInt32>?) {
+        switch kind {
+        case .type:
+            types.set(name, at: number)
+            NameTable.State.put(using, at: Int(number), in: &holders)
+        case .attribute:
+            attributes.set(name, at: number)
+            NameTable.State.put(using, at: Int(number), in: &attributeHolders)
+        }
+    }
+
+    private static func put(_ using: Set<UInt32>?, at index: Int, in list: inout [Set<UInt32>?]) {
+        while list.count <= index { list.append(nil) }
+        list[index] = using
+    }
+}
+
+/// The additional data of sealed names: a box cannot be moved to another name, kind or entity.
+enum NameSealing {
+    static func entity(_ number: UInt32) -> [UInt8] { data("entity", 0, number, 0) }
+    static func shared(_ kind: StoredNameKind, _ number: UInt32) -> [UInt8] { data("name", kind.rawValue, number, 0) }
+    static func holder(_ kind: StoredNameKind, _ number: UInt32, _ entity: UInt32) -> [UInt8] {
+        data("held", kind.rawValue, number, entity)
+    }
+
+    private static func data(_ label: String, _ kind: Int, _ number: UInt32, _ entity: UInt32) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.lengthPrefixed(label)
+        writer.u8(UInt8(kind))
+        writer.integer(number)
+        writer.integer(entity)
+        return writer.bytes
+    }
+}

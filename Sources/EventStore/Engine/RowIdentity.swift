@@ -1,0 +1,121 @@
+// What makes two rows the same event, and whether the same event says the same.
+
+import EventStoreCore
+
+enum RowIdentity {
+    /// A hash of (entity, UTC day, id) for tables in memory. Never persisted: the seed changes with each process.
+    @inline(__always)
+    static func hash(entity: UInt32, day: Int64, id: EventID) -> UInt64 {
+        let place = UInt64(entity) << 32 ^ UInt64(bitPattern: day)
+        return Hash.mix(Hash.mix(id.high ^ Hash.seed, id.low), place)
+    }
+
+    @inline(__always)
+    static func hash(_ batch: RowBatch, _ row: Int) -> UInt64 {
+        hash(
+            entity: batch.entityNumbers[Int(batch.entity.base[row])],
+            day: CivilDate.day(ms: batch.timestamp.base[row]), id: batch.id.base[row])
+    }
+
+    static func isSame(_ a: RowBatch, _ rowA: Int, _ b: RowBatch, _ rowB: Int) -> Bool {
+        a.id.base[rowA] == b.id.base[rowB]
+            && a.entityNumbers[Int(a.entity.base[rowA])] == b.entityNumbers[Int(b.entity.base[rowB])]
+            && CivilDate.day(ms: a.timestamp.base[rowA]) == CivilDate.day(ms: b.timestamp.base[rowB])
+    }
+
+    /// Whether two rows of one identity hold the same type, time and attributes.
+    static func hasSameContent(_ a: RowBatch, _ rowA: Int, _ b: RowBatch, _ rowB: Int) -> Bool {
+        guard a.timestamp.base[rowA] == b.timestamp.base[rowB] else { return false }
+        let shapeA = a.shapes[Int(a.shape.base[rowA])]
+        let shapeB = b.shapes[Int(b.shape.base[rowB])]
+        guard a.typeNumbers[Int(shapeA.type)] == b.typeNumbers[Int(shapeB.type)],
+            shapeA.columns.count == shapeB.columns.count
+        else { return false }
+        let cellsA = a.cells(ofRow: rowA)
+        let cellsB = b.cells(ofRow: rowB)
+        for (index, column) in shapeA.columns.enumerated() {
+            let attribute = a.attributeNumbers[Int(column.attribute)]
+            let other = shapeB.columns.firstIndex {
+                $0.kind == column.kind && b.attributeNumbers[Int($0.attribute)] == attribute
+            }
+            guard let other else { return false }
+            switch column.kind {
+            case .string, .json:
+                guard
+                    a.strings.bytes(Int(cellsA[index])).elementsEqual(b.strings.bytes(Int(cellsB[other])))
+                else { return false }
+            case .integer, .double, .bool:
+                guard cellsA[index] == cellsB[other] else { return false }
+            }
+        }
+        return true
+    }
+}
+
+/// An open-addressing table from identity hash to row. Used by one thread at a time.
+struct RowIndex: ~Copyable {
+    private var hashes = GrowableBuffer<UInt64>()
+    private var refs = GrowableBuffer<RowRef>()
+    private var mask = 0
+    private(set) var count = 0
+
+    init(capacity: Int = 512) { allocate(capacity) }
+
+    var byteCount: Int { hashes.byteCount + refs.byteCount }
+
+    private mutating func allocate(_ capacity: Int) {
+        var size = 1024
+        while size < capacity * 2 { size *= 2 }
+        hashes = GrowableBuffer(capacity: size)
+        refs = GrowableBuffer(capacity: size)
+        hashes.resize(to: size, filling: 0)
+        refs.resize(to: size, filling: RowRef(batch: 0, row: 0))
+        mask = size - 1
+        count = 0
+    }
+
+    /// 0 marks a free slot.
+    @inline(__always)
+    private static func mark(_ hash: UInt64) -> UInt64 { hash == 0 ? 1 : hash }
+
+    /// The first row of this hash for which `isSame` holds.
+    @inline(__always)
+    func find(_ hash: UInt64, _ isSame: (RowRef) -> Bool) -> RowRef? {
+        let wanted = RowIndex.mark(hash)
+        var slot = Int(truncatingIfNeeded: wanted) & mask
+        while hashes.base[slot] != 0 {
+            if hashes.base[slot] == wanted, isSame(refs.base[slot]) { return refs.base[slot] }
+            slot = (slot + 1) & mask
+        }
+        return nil
+    }
+
+    mutating func insert(_ hash: UInt64, _ ref: RowRef) {
+        if (count + 1) * 2 > mask { grow() }
+        place(RowIndex.mark(hash), ref)
+        count += 1
+    }
+
+    @inline(__always)
+    private mutating func place(_ wanted: UInt64, _ ref: RowRef) {
+        var slot = Int(truncatingIfNeeded: wanted) & mask
+        while hashes.base[slot] != 0 { slot = (slot + 1) & mask }
+        hashes.base[slot] = wanted
+        refs.base[slot] = ref
+    }
+
+    private mutating func grow() {
+        var bigger = RowIndex(capacity: (mask + 1) * 2)
+        for slot in 0...mask where hashes.base[slot] != 0 {
+            bigger.place(hashes.base[slot], refs.base[slot])
+        }
+        bigger.count = count
+        self = bigger
+    }
+
+    mutating func removeAll() {
+        if count * 8 < mask, mask > 1 << 16 { return allocate(512) }
+        for slot in 0...mask { hashes.base[slot] = 0 }
+        count = 0
+    }
+}

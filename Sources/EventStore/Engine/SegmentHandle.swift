@@ -1,0 +1,159 @@
+// The segments that exist at one moment, and the open files among them.
+
+import EventStoreCatalog
+import EventStoreCore
+import EventStoreSegments
+import Synchronization
+
+/// A segment the catalog names. Shared by snapshots; says nothing about whether its file is open.
+final class SegmentHandle: Sendable {
+    let info: CatalogSegment
+    let path: String
+    /// The open file of a segment that was merged away while snapshots still need it.
+    private let pinned = Mutex<SegmentReader?>(nil)
+    /// Entries of all its entities, ascending by number, once somebody asked.
+    private let cachedEntries = Mutex<[SegmentEntityEntry]?>(nil)
+
+    init(_ info: CatalogSegment, files: StoreFiles) throws(Fault) {
+        guard info.id.count == SegmentID.byteCount else {
+            throw Fault(.damaged, "the catalog has a segment without an id", at: .init(file: files.catalog))
+        }
+        self.info = info
+        let id = info.id.withUnsafeBytes { SegmentID($0) }
+        path = files.segment(id, partitionStart: info.partitionStart)
+    }
+
+    var times: ClosedRange<Int64> { info.minTime...info.maxTime }
+
+    var pinnedReader: SegmentReader? { pinned.withLock { $0 } }
+    func pin(_ reader: SegmentReader) { pinned.withLock { $0 = reader } }
+
+    /// The entries of all entities. Cost the first time: one index look-up.
+    func entries(_ catalog: Catalog) throws(Fault) -> [SegmentEntityEntry] {
+        if let known = cachedEntries.withLock({ $0 }) { return known }
+        let number = info.number
+        let rows = try catalog.read { (reader) throws(Fault) in
+            try reader.segmentEntities(segment: number, entities: nil)
+        }
+        let entries = rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
+        cachedEntries.withLock { $0 = entries }
+        return entries
+    }
+
+    /// The entries of some entities, ascending; `nil` is all.
+    func entries(_ catalog: Catalog, of entities: [UInt32]?) throws(Fault) -> [SegmentEntityEntry] {
+        guard let entities else { return try entries(catalog) }
+        if entities.count > 16 || cachedEntries.withLock({ $0 != nil }) {
+            let all = try entries(catalog)
+            return entities.compactMap { SegmentHandle.find($0, in: all) }
+        }
+        let number = info.number
+        let rows = try catalog.read { (reader) throws(Fault) in
+            try reader.segmentEntities(segment: number, entities: entities)
+        }
+        return rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
+    }
+
+    func entry(_ catalog: Catalog, of entity: UInt32) throws(Fault) -> SegmentEntityEntry? {
+        SegmentHandle.find(entity, in: try entries(catalog))
+    }
+
+    private static func find(_ entity: UInt32, in entries: [SegmentEntityEntry]) -> SegmentEntityEntry? {
+        var low = 0
+        var high = entries.count
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].entity < entity { low = middle + 1 } else { high = middle }
+        }
+        return low < entries.count && entries[low].entity == entity ? entries[low] : nil
+    }
+}
+
+extension SegmentEntityEntry {
+    init(_ row: CatalogSegmentEntity) {
+        self.init(
+            entity: row.entity, rows: row.rows, minTime: row.minTime, maxTime: row.maxTime,
+            headOffset: row.headOffset, headLength: row.headLength,
+            types: row.types.map { TypeCount(type: $0.type, rows: $0.rows) })
+    }
+}
+
+/// All live segments, by partition. Immutable.
+final class SegmentSet: Sendable {
+    /// By start of partition, then by number.
+    let all: [SegmentHandle]
+    private let partitions: [Int64: [SegmentHandle]]
+
+    init(_ handles: [SegmentHandle]) {
+        all = handles.sorted {
+            ($0.info.partitionStart, $0.info.number) < ($1.info.partitionStart, $1.info.number)
+        }
+        partitions = Dictionary(grouping: all) { $0.info.partitionStart }
+    }
+
+    func inPartition(_ start: Int64) -> [SegmentHandle] { partitions[start] ?? [] }
+
+    var partitionCount: Int { partitions.count }
+
+    func replacing(_ numbers: Set<Int64>, with added: [SegmentHandle]) -> SegmentSet {
+        SegmentSet(all.filter { !numbers.contains($0.info.number) } + added)
+    }
+}
+
+/// Open segment files, the least recently used closed when there are too many.
+final class SegmentFiles: Sendable {
+    private struct Entry {
+        var reader: SegmentReader
+        var lastUse: UInt64
+    }
+
+    private struct State {
+        var open: [Int64: Entry] = [:]
+        var clock: UInt64 = 0
+    }
+
+    static let openMax = 256
+    private let state = Mutex(State())
+    private let environment: Environment
+
+    init(_ environment: Environment) { self.environment = environment }
+
+    /// Throws `notFound` when the file is gone: the caller looks again what the catalog says.
+    func reader(_ handle: SegmentHandle) throws(Fault) -> SegmentReader {
+        if let pinned = handle.pinnedReader { return pinned }
+        let number = handle.info.number
+        let known = state.withLock { state -> SegmentReader? in
+            state.clock += 1
+            state.open[number]?.lastUse = state.clock
+            return state.open[number]?.reader
+        }
+        if let known { return known }
+        let file = try environment.files.openForReading(handle.path)
+        let reader = try SegmentReader(file: file, path: handle.path, sequenceBase: handle.info.sequenceBase)
+        guard handle.info.id.withUnsafeBytes({ SegmentID($0) }) == reader.id else {
+            throw Fault(.tampered, "a segment file is not the one its name says", at: .init(file: handle.path))
+        }
+        state.withLock { state in
+            state.open[number] = Entry(reader: reader, lastUse: state.clock)
+            if state.open.count > SegmentFiles.openMax { SegmentFiles.evict(&state) }
+        }
+        return reader
+    }
+
+    private static func evict(_ state: inout State) {
+        guard let oldest = state.open.min(by: { $0.value.lastUse < $1.value.lastUse }) else { return }
+        state.open[oldest.key] = nil
+    }
+
+    func forget(_ number: Int64) { state.withLock { $0.open[number] = nil } }
+    func forgetAll() { state.withLock { $0.open = [:] } }
+}
+
+/// What exists at one moment: everything a query needs, consistent by construction. A value; cheap to copy.
+struct Published: Sendable {
+    var segments = SegmentSet([])
+    /// Oldest first.
+    var memory: [MemoryBatch] = []
+    /// The sequence the next row gets.
+    var nextSequence: UInt64 = 1
+}

@@ -1,0 +1,96 @@
+// Seals and opens packs and journal sections for one thread: the only place where segments meet keys.
+
+import EventStoreCore
+import EventStoreCrypto
+import EventStoreSegments
+
+/// One per thread. Remembers the keys it used, by entity number, until the keyring changes.
+final class StoreSealer: BlockSealer {
+    private let names: NameTable
+    private let directoryKey: SecretKey
+    private let context = XAESContext()
+    private var vocabularyKey: SecretKey?
+    private var keys: [UInt32: (id: UInt64, key: SecretKey)] = [:]
+    private var last: (entity: UInt32, id: UInt64, key: SecretKey)?
+    private var keyringGeneration: UInt64
+
+    init(_ names: NameTable) {
+        self.names = names
+        directoryKey = names.keyring.subkey(.footers)
+        keyringGeneration = names.keyring.generation
+    }
+
+    /// Drops the keys it remembers if the keyring was rewritten since: called before each query and each
+    /// group of blocks, so that an erased entity's key goes from here too.
+    func refresh() {
+        let generation = names.keyring.generation
+        guard generation != keyringGeneration else { return }
+        keyringGeneration = generation
+        keys = [:]
+        last = nil
+        context.forget()
+    }
+
+    private func entityKey(_ entity: UInt32) throws(Fault) -> (id: UInt64, key: SecretKey) {
+        if let last, last.entity == entity { return (last.id, last.key) }
+        let found: (id: UInt64, key: SecretKey)
+        if let known = keys[entity] {
+            found = known
+        } else {
+            let id = try names.keyID(entity)
+            found = (id, try names.keyring.entityKey(id))
+            keys[entity] = found
+        }
+        last = (entity, found.id, found.key)
+        return found
+    }
+
+    func entityKeyID(_ entity: UInt32) throws(Fault) -> UInt64 { try entityKey(entity).id }
+
+    private func secret(_ key: PackKey) throws(Fault) -> SecretKey {
+        switch key {
+        case .entity(let entity): return try entityKey(entity).key
+        case .directory: return directoryKey
+        case .vocabulary:
+            guard let vocabularyKey else { throw Fault(.damaged, "a vocabulary pack before its key") }
+            return vocabularyKey
+        }
+    }
+
+    func seal(
+        _ key: PackKey, nonce: UnsafeRawBufferPointer, aad: UnsafeRawBufferPointer, plain: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) throws(Fault) {
+        try context.seal(key: try secret(key), nonce: nonce, aad: aad, plain: plain, into: target)
+    }
+
+    func open(
+        _ key: PackKey, nonce: UnsafeRawBufferPointer, aad: UnsafeRawBufferPointer, sealed: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) throws(Fault) {
+        try context.open(key: try secret(key), nonce: nonce, aad: aad, sealed: sealed, into: target)
+    }
+
+    func useVocabularyKey(_ bytes: UnsafeRawBufferPointer) throws(Fault) {
+        guard bytes.count == SecretKey.bytesCount else { throw Fault(.damaged, "a vocabulary key is 32 bytes") }
+        vocabularyKey = SecretKey(copying: bytes)
+    }
+
+    // MARK: Journal sections
+
+    /// Seals a section of the journal under the entity's key and a random nonce; `into` is 40 bytes longer.
+    func sealSection(
+        entity: UInt32, aad: UnsafeRawBufferPointer, plain: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) throws(Fault) {
+        try context.sealBox(
+            key: try entityKey(entity).key, aad: aad, plain: plain, into: target, names.environment)
+    }
+
+    func openSection(
+        entity: UInt32, aad: UnsafeRawBufferPointer, box: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) throws(Fault) {
+        try context.openBox(key: try entityKey(entity).key, aad: aad, box: box, into: target)
+    }
+}
