@@ -1,0 +1,147 @@
+// The catalog of a store: one SQLite file that says what exists.
+//
+// Exactly one connection of one process writes and checkpoints (SQLite 3.7.0 to 3.51.2 can corrupt a WAL
+// when two connections checkpoint and write together); all reading goes through read-only connections that
+// never checkpoint. That only one process opens a catalog as writer is the business of the store's lock.
+
+import EventStoreCore
+import GRDB
+import Synchronization
+
+package final class Catalog: Sendable {
+    package enum Mode: Sendable {
+        case writer
+        case reader
+    }
+
+    package let path: String
+    package let mode: Mode
+    private let writer: DatabaseQueue?
+    private let readers: ReaderPool
+
+    private init(path: String, mode: Mode, writer: DatabaseQueue?) {
+        self.path = path
+        self.mode = mode
+        self.writer = writer
+        self.readers = ReaderPool(path: path)
+    }
+
+    deinit { close() }
+
+    // MARK: Opening
+
+    /// Makes an empty catalog in a file that must not exist yet, durably, and closes it.
+    package static func create(path: String, settings: CatalogSettings) throws(Fault) {
+        let files = PosixFileSystem()
+        let handle = try files.create(path)
+        handle.close()
+        try faulting(path) {
+            let queue = try DatabaseQueue(path: path, configuration: CatalogConnection.creating)
+            try queue.writeWithoutTransaction { database in
+                try database.inTransaction(.immediate) {
+                    try CatalogWriter(database).create(settings)
+                    return .commit
+                }
+                try database.execute(sql: "PRAGMA journal_mode = WAL")
+            }
+            try queue.close()
+        }
+        try files.syncDirectory(Path.parent(path))
+    }
+
+    /// Opens an existing catalog and reads nothing but its settings.
+    package static func open(path: String, mode: Mode) throws(Fault) -> Catalog {
+        let files = PosixFileSystem()
+        guard let status = try files.status(path) else {
+            throw Fault(.notFound, "there is no catalog here", at: .init(file: path))
+        }
+        guard status.size > 0 else {
+            throw Fault(.damaged, "the catalog is empty", at: .init(file: path))
+        }
+        // Tells "no permission" from "cannot be opened", which SQLite does not.
+        try CatalogConnection.checkAccess(path, writing: mode == .writer)
+        var writer: DatabaseQueue?
+        if mode == .writer {
+            writer = try faulting(path) {
+                try DatabaseQueue(path: path, configuration: CatalogConnection.writing)
+            }
+        }
+        let catalog = Catalog(path: path, mode: mode, writer: writer)
+        let settings: CatalogSettings
+        do throws(Fault) {
+            settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
+        } catch {
+            catalog.close()
+            throw error
+        }
+        guard settings.formatVersion <= CatalogSchema.formatVersion else {
+            catalog.close()
+            throw Fault(
+                .tooNew,
+                "the catalog has format \(settings.formatVersion), this program knows"
+                    + " \(CatalogSchema.formatVersion); use a newer one", at: .init(file: path))
+        }
+        return catalog
+    }
+
+    /// Closes every connection; in the writer this writes the WAL back unless another process reads.
+    /// Later calls throw. Reads in progress finish first.
+    package func close() {
+        readers.close()
+        if let writer { try? writer.close() }
+    }
+
+    // MARK: Writing
+
+    /// Applies a change as one transaction, durable when it returns. After a fault nothing of it happened;
+    /// after one with `isSyncFailure` that is not certain, and the store must not be written any more.
+    package func commit(_ change: CatalogChange) throws(Fault) -> CatalogCommit {
+        try write { (database) throws in
+            var result = CatalogCommit(segments: [])
+            try database.inTransaction(.immediate) {
+                result = try CatalogWriter(database).apply(change)
+                return .commit
+            }
+            return result
+        }
+    }
+
+    /// Writes the WAL back into the catalog file and empties it, as far as readers allow: false when a
+    /// reader still needs a part of it.
+    @discardableResult
+    package func checkpointAndTruncate() throws(Fault) -> Bool {
+        try write { (database) throws in
+            try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(TRUNCATE)").map { $0[0] == 0 } ?? true
+        }
+    }
+
+    /// Gives free pages back to the file system, at most `limit` of them (nil: all), and returns how many.
+    @discardableResult
+    package func vacuumFreePages(limit: Int? = nil) throws(Fault) -> Int {
+        try write { (database) throws in
+            let before = try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0
+            // Each step of this pragma moves one page: it must be stepped to its end.
+            _ = try Row.fetchAll(database, sql: "PRAGMA incremental_vacuum(\(limit ?? 0))")
+            return before - (try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0)
+        }
+    }
+
+    func write<T>(_ body: (Database) throws -> T) throws(Fault) -> T {
+        guard let writer else {
+            throw Fault(.readOnly, "the catalog is open for reading only", at: .init(file: path))
+        }
+        return try faulting(path) { try writer.writeWithoutTransaction(body) }
+    }
+
+    // MARK: Reading
+
+    /// Runs `body` in one read transaction: all it reads belongs to one moment. The reader must not be
+    /// kept after `body` returns. Any number of threads may read at once.
+    package func read<T>(_ body: (CatalogReader) throws(Fault) -> T) throws(Fault) -> T {
+        let connection = try readers.take()
+        defer { readers.giveBack(connection) }
+        return try faulting(path) {
+            try connection.read { database in try body(CatalogReader(database)) }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+// What one transaction changes, and what it gives back.
+
+/// Everything a commit may do; whatever is left empty is left alone. Parts are applied in the order of the
+/// fields. Either all of it is durable when `Catalog.commit` returns, or none of it happened.
+package struct CatalogChange: Sendable {
+    package var addEntities: [EntityRecord] = []
+    /// `plan`, `state` and `floorMs`, `keyID`, `sealedName` and `tag` of existing entities. A floor never moves back.
+    package var updateEntities: [EntityRecord] = []
+    package var addNames: [NameRecord] = []
+    package var addHolders: [NameHolder] = []
+    /// Sets the shared form of a name and removes its holders.
+    package var shareNames: [SharedName] = []
+    package var journal: [JournalEntry] = []
+    package var batches: [BatchRecord] = []
+    /// Removes entries whose first sequence is below.
+    package var deleteJournalBefore: UInt64?
+    package var addSegments: [(CatalogSegment, [CatalogSegmentEntity])] = []
+    package var markUnlinking: [Int64] = []
+    /// Removes segments together with their entity rows.
+    package var removeSegments: [Int64] = []
+    package var entityDayDeltas: [DayCount] = []
+    package var typeDayDeltas: [DayCount] = []
+    package var nextSequence: UInt64?
+    package var keyringGeneration: UInt64?
+    /// Small named counters: added to.
+    package var meta: [String: Int64] = [:]
+    /// Small named values: replaced, after `meta` was added.
+    package var setMeta: [String: Int64] = [:]
+    /// Forgets batches received before this time.
+    package var dropBatchesBefore: Int64?
+
+    package init() {}
+}
+
+/// A name that has enough users to be sealed under the store's key.
+package struct SharedName: Sendable, Equatable {
+    package var kind: Int
+    package var number: UInt32
+    package var sealed: [UInt8]
+
+    package init(kind: Int, number: UInt32, sealed: [UInt8]) {
+        self.kind = kind
+        self.number = number
+        self.sealed = sealed
+    }
+}
+
+package struct CatalogCommit: Sendable, Equatable {
+    /// Numbers of the added segments, in the order they were given.
+    package var segments: [Int64]
+}

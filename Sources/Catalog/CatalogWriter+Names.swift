@@ -1,0 +1,92 @@
+// Entities, names and who holds them.
+
+import EventStoreCore
+
+extension CatalogWriter {
+    func applyNames(_ change: CatalogChange) throws(Fault) {
+        try addEntities(change.addEntities)
+        try updateEntities(change.updateEntities)
+        try addNames(change.addNames)
+        try addHolders(change.addHolders)
+        try shareNames(change.shareNames)
+    }
+
+    private func addEntities(_ entities: [EntityRecord]) throws(Fault) {
+        guard !entities.isEmpty else { return }
+        var run = try SQLRun(database, "INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        for entity in entities {
+            run.bind(entity.number)
+            run.bind(entity.keyID)
+            run.bind(entity.sealedName)
+            run.bind(entity.tag)
+            run.bind(entity.createdMs)
+            run.bind(entity.plan)
+            run.bind(entity.state)
+            run.bind(entity.floorMs)
+            try run.run()
+        }
+    }
+
+    private func updateEntities(_ entities: [EntityRecord]) throws(Fault) {
+        guard !entities.isEmpty else { return }
+        var run = try SQLRun(
+            database,
+            """
+            UPDATE entity SET key_id = ?, sealed_name = ?, tag = ?, plan = ?, state = ?,
+              floor_ms = max(floor_ms, ?) WHERE number = ?
+            """)
+        for entity in entities {
+            run.bind(entity.keyID)
+            run.bind(entity.sealedName)
+            run.bind(entity.tag)
+            run.bind(entity.plan)
+            run.bind(entity.state)
+            run.bind(entity.floorMs)
+            run.bind(entity.number)
+            try run.run()
+            guard run.changed == 1 else {
+                throw Fault(.notFound, "no such entity in the catalog", at: .init(entity: entity.number))
+            }
+        }
+    }
+
+    private func addNames(_ names: [NameRecord]) throws(Fault) {
+        guard !names.isEmpty else { return }
+        var run = try SQLRun(database, "INSERT INTO name VALUES (?, ?, ?, ?)")
+        for name in names {
+            run.bind(name.kind)
+            run.bind(name.number)
+            run.bind(name.tag)
+            run.bind(optional: name.shared)
+            try run.run()
+        }
+    }
+
+    private func addHolders(_ holders: [NameHolder]) throws(Fault) {
+        guard !holders.isEmpty else { return }
+        var run = try SQLRun(database, "INSERT INTO holder VALUES (?, ?, ?, ?)")
+        for holder in holders {
+            run.bind(holder.kind)
+            run.bind(holder.name)
+            run.bind(holder.entity)
+            run.bind(holder.sealed)
+            try run.run()
+        }
+    }
+
+    private func shareNames(_ names: [SharedName]) throws(Fault) {
+        guard !names.isEmpty else { return }
+        var share = try SQLRun(database, "UPDATE name SET shared = ? WHERE kind = ? AND number = ?")
+        var release = try SQLRun(database, "DELETE FROM holder WHERE kind = ? AND name = ?")
+        for name in names {
+            share.bind(name.sealed)
+            share.bind(name.kind)
+            share.bind(name.number)
+            try share.run()
+            guard share.changed == 1 else { throw Fault(.notFound, "no such name in the catalog") }
+            release.bind(name.kind)
+            release.bind(name.number)
+            try release.run()
+        }
+    }
+}

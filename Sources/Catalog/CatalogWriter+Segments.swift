@@ -1,0 +1,93 @@
+// Segments and what they hold of each entity.
+
+import EventStoreCore
+
+extension CatalogWriter {
+    /// Returns the numbers of the added segments.
+    func applySegments(_ change: CatalogChange) throws(Fault) -> [Int64] {
+        var added: [Int64] = []
+        if !change.addSegments.isEmpty {
+            var number = try nextSegment()
+            for (segment, entities) in change.addSegments {
+                try add(segment, as: number)
+                try add(entities, of: number)
+                added.append(number)
+                number += 1
+            }
+        }
+        try mark(change.markUnlinking)
+        try remove(change.removeSegments)
+        return added
+    }
+
+    private func nextSegment() throws(Fault) -> Int64 {
+        var run = try SQLRun(database, "SELECT next_segment FROM state")
+        guard try run.step() else { throw Fault(.damaged, "the catalog has no state") }
+        let number = run.int64(0)
+        guard number > 0, number < Int64.max >> 1 else { throw Fault(.damaged, "the catalog's state is out of range") }
+        return number
+    }
+
+    private func add(_ segment: CatalogSegment, as number: Int64) throws(Fault) {
+        var run = try SQLRun(
+            database, "INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        run.bind(number)
+        run.bind(segment.id)
+        run.bind(segment.partitionStart)
+        run.bind(segment.partitionMs)
+        run.bind(segment.rows)
+        run.bind(segment.fileBytes)
+        run.bind(segment.minTime)
+        run.bind(segment.maxTime)
+        run.bind(segment.sequenceBase)
+        run.bind(segment.minSequence)
+        run.bind(segment.maxSequence)
+        run.bind(segment.level)
+        run.bind(segment.state)
+        run.bind(segment.retentionDays)
+        run.bind(PackedLists.encode(segment.types))
+        run.bind(PackedLists.encode(segment.attributes))
+        try run.run()
+    }
+
+    private func add(_ entities: [CatalogSegmentEntity], of number: Int64) throws(Fault) {
+        var run = try SQLRun(database, "INSERT INTO segment_entity VALUES (?, ?, ?)")
+        var packed = ByteWriter(reserving: 64)
+        for part in entities {
+            let typeRows = part.types.reduce(0) { sum, type in sum + type.rows }
+            guard part.types.isEmpty || typeRows == part.rows, part.rows >= 0, part.maxTime >= part.minTime else {
+                throw Fault(
+                    .invalid, "an entity's rows in a segment are not those of its types",
+                    at: .init(entity: part.entity))
+            }
+            packed.removeAll()
+            PackedLists.encode(part, into: &packed)
+            run.bind(number)
+            run.bind(part.entity)
+            run.bind(packed.bytes)
+            try run.run()
+        }
+    }
+
+    private func mark(_ numbers: [Int64]) throws(Fault) {
+        guard !numbers.isEmpty else { return }
+        var run = try SQLRun(database, "UPDATE segment SET state = \(CatalogSegment.unlinking) WHERE number = ?")
+        for number in numbers {
+            run.bind(number)
+            try run.run()
+            guard run.changed == 1 else { throw Fault(.notFound, "no segment \(number) in the catalog") }
+        }
+    }
+
+    private func remove(_ numbers: [Int64]) throws(Fault) {
+        guard !numbers.isEmpty else { return }
+        var parts = try SQLRun(database, "DELETE FROM segment_entity WHERE segment = ?")
+        var run = try SQLRun(database, "DELETE FROM segment WHERE number = ?")
+        for number in numbers {
+            parts.bind(number)
+            try parts.run()
+            run.bind(number)
+            try run.run()
+        }
+    }
+}

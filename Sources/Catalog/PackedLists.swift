@@ -1,0 +1,81 @@
+// The packed blobs of the catalog: lists of name numbers, and what a segment holds of one entity.
+// docs/format/catalog.md describes them byte by byte.
+
+import EventStoreCore
+
+enum PackedLists {
+    /// Name numbers: count, then each as the difference to the one before (they need not be sorted).
+    static func encode(_ numbers: [UInt32]) -> [UInt8] {
+        var writer = ByteWriter(reserving: numbers.count + 4)
+        writer.varint(numbers.count)
+        var last: Int64 = 0
+        for number in numbers {
+            writer.zigzag(Int64(number) - last)
+            last = Int64(number)
+        }
+        return writer.bytes
+    }
+
+    static func decodeNumbers(_ bytes: UnsafeRawBufferPointer) throws(Fault) -> [UInt32] {
+        var reader = ByteReader(bytes)
+        let count = try reader.count(max: min(Limits.namesPerStoreMax, bytes.count))
+        var numbers: [UInt32] = []
+        numbers.reserveCapacity(count)
+        var last: Int64 = 0
+        for _ in 0..<count {
+            let (sum, overflow) = last.addingReportingOverflow(try reader.zigzag())
+            guard !overflow, let number = UInt32(exactly: sum) else { throw damaged }
+            numbers.append(number)
+            last = sum
+        }
+        guard reader.isAtEnd else { throw damaged }
+        return numbers
+    }
+
+    /// Rows, times, place and types of one entity in one segment.
+    static func encode(_ part: CatalogSegmentEntity, into writer: inout ByteWriter) {
+        writer.varint(part.rows)
+        writer.zigzag(part.minTime)
+        writer.varint(UInt64(bitPattern: part.maxTime &- part.minTime))
+        writer.varint(part.headOffset)
+        writer.varint(part.headLength)
+        writer.varint(part.types.count)
+        var last: Int64 = 0
+        for (index, entry) in part.types.enumerated() {
+            writer.zigzag(Int64(entry.type) - last)
+            last = Int64(entry.type)
+            // The rows of the last type are what the others leave of the total.
+            if index < part.types.count - 1 { writer.varint(entry.rows) }
+        }
+    }
+
+    static func decodePart(
+        segment: Int64, entity: UInt32, _ bytes: UnsafeRawBufferPointer
+    ) throws(Fault) -> CatalogSegmentEntity {
+        var reader = ByteReader(bytes)
+        let rows = try reader.count(max: Int.max)
+        let minTime = try reader.zigzag()
+        let maxTime = minTime &+ Int64(bitPattern: try reader.varint())
+        let headOffset = try reader.count(max: Int.max)
+        let headLength = try reader.count(max: Int.max)
+        let count = try reader.count(max: min(Limits.namesPerStoreMax, bytes.count))
+        var types: [TypeRows] = []
+        types.reserveCapacity(count)
+        var last: Int64 = 0
+        var left = rows
+        for index in 0..<count {
+            let (sum, overflow) = last.addingReportingOverflow(try reader.zigzag())
+            guard !overflow, let type = UInt32(exactly: sum) else { throw damaged }
+            last = sum
+            let typeRows = index < count - 1 ? try reader.count(max: left) : left
+            left -= typeRows
+            types.append(TypeRows(type: type, rows: typeRows))
+        }
+        guard reader.isAtEnd, maxTime >= minTime else { throw damaged }
+        return CatalogSegmentEntity(
+            segment: segment, entity: entity, rows: rows, minTime: minTime, maxTime: maxTime, headOffset: headOffset,
+            headLength: headLength, types: types)
+    }
+
+    private static var damaged: Fault { Fault(.damaged, "a packed list in the catalog does not decode") }
+}
