@@ -1,0 +1,83 @@
+// Keeps a reader's picture of the store up to date: what another process published since.
+
+import EventStoreCatalog
+import EventStoreCore
+import Synchronization
+
+final class Follower: Sendable {
+    private struct State {
+        var published = Published()
+        var changes = UInt64.max
+        var segmentChanges = UInt64.max
+        var nameChanges = UInt64.max
+        var handles: [Int64: SegmentHandle] = [:]
+        /// First sequence of the journal's entries that are decoded, ascending, as in `published.memory`.
+        var journal: [UInt64] = []
+    }
+
+    private let context: ReadContext
+    private let state = Mutex(State())
+
+    init(_ context: ReadContext) { self.context = context }
+
+    /// The store as it is now. One read transaction when something changed, one row read when not.
+    func refresh() throws(Fault) -> Published {
+        if try context.keyring.reloadIfChanged() { context.names.keyringChanged() }
+        return try state.withLock { (state) throws(Fault) in
+            try context.catalog.read { (reader) throws(Fault) in try refresh(reader, &state) }
+            return state.published
+        }
+    }
+
+    private func refresh(_ reader: CatalogReader, _ state: inout State) throws(Fault) {
+        let changes = try reader.changeCounter()
+        guard changes != state.changes else { return }
+        let nameChanges = try reader.namesCounter()
+        if nameChanges != state.nameChanges {
+            // Keys come before the names they seal.
+            if try context.keyring.reloadIfChanged() { context.names.keyringChanged() }
+            try context.names.load(reader)
+            state.nameChanges = nameChanges
+        }
+        let segmentChanges = try reader.segmentsCounter()
+        if segmentChanges != state.segmentChanges {
+            try loadSegments(reader, &state)
+            state.segmentChanges = segmentChanges
+        }
+        try loadJournal(reader, &state)
+        state.published.nextSequence = max(1, try reader.nextSequence())
+        state.changes = changes
+    }
+
+    private func loadSegments(_ reader: CatalogReader, _ state: inout State) throws(Fault) {
+        var handles: [Int64: SegmentHandle] = [:]
+        for info in try reader.segments(overlapping: nil) where info.state == CatalogSegment.live {
+            handles[info.number] = try state.handles[info.number] ?? SegmentHandle(info, files: context.files)
+        }
+        for number in state.handles.keys where handles[number] == nil { context.segmentFiles.forget(number) }
+        state.handles = handles
+        state.published.segments = SegmentSet(Array(handles.values))
+    }
+
+    /// Decodes the entries that are new and drops those that were flushed.
+    private func loadJournal(_ reader: CatalogReader, _ state: inout State) throws(Fault) {
+        let after = state.journal.last.map { $0 + 1 } ?? 0
+        let first = try reader.firstJournalSequence() ?? .max
+        let flushed = state.journal.prefix { $0 < first }.count
+        state.journal.removeFirst(flushed)
+        state.published.memory.removeFirst(flushed)
+        let decoder = JournalDecoder(StoreSealer(context.names))
+        for entry in try reader.journal(from: after) {
+            let rows: RowBatch
+            do throws(Fault) {
+                rows = try decoder.decode(
+                    entry.blob, context.binding(firstSequence: entry.firstSequence), received: entry.receivedMs)
+            } catch {
+                throw error.at(file: context.files.catalog)
+            }
+            // Rows of erased entities are left out, but the entry keeps its place.
+            state.journal.append(entry.firstSequence)
+            state.published.memory.append(MemoryBatch(rows))
+        }
+    }
+}

@@ -1,0 +1,24 @@
+// What reading needs of a store, without what writing needs.
+
+import EventStoreCatalog
+import EventStoreCore
+import EventStoreCrypto
+import EventStoreSegments
+
+struct ReadContext: Sendable {
+    let files: StoreFiles
+    let environment: Environment
+    let settings: CatalogSettings
+    let partition: Partition
+    let catalog: Catalog
+    let keyring: Keyring
+    let names: NameTable
+    let segmentFiles: SegmentFiles
+    /// Threads for parallel work.
+    let threads: Int
+    let memoryBudget: Int
+
+    func binding(firstSequence: UInt64) -> JournalBinding {
+        JournalBinding(storeID: settings.storeID, firstSequence: firstSequence)
+    }
+}

@@ -1,0 +1,243 @@
+// The engine behind the front door: opening and creating, and the calls of the public API that are not reads.
+
+import EventStoreCatalog
+import EventStoreCore
+import EventStoreCrypto
+import EventStoreSegments
+import Foundation
+import Logging
+import Synchronization
+
+final class StoreEngine: Sendable {
+    let context: ReadContext
+    /// `nil` when the store was opened for reading.
+    let lane: WriterLane?
+    /// Held by whatever changes which segments exist: flush, import, compaction. Never taken inside the lane.
+    let maintenance = NSLock()
+    private let follower: Follower?
+    private let lock: (any FileLock)?
+    private let flusher: Flusher?
+    private let isClosed = Atomic<Bool>(false)
+
+    static let formatVersion = 1
+
+    private init(context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?) {
+        self.context = context
+        self.lock = lock
+        self.follower = follower
+        if lock != nil {
+            let lane = WriterLane(context, published: published)
+            self.lane = lane
+            flusher = Flusher()
+        } else {
+            lane = nil
+            flusher = nil
+        }
+        flusher?.start(self)
+    }
+
+    var writing: SegmentWriting {
+        SegmentWriting(
+            files: context.files, environment: context.environment, names: context.names,
+            incarnation: context.settings.incarnation, sharedMin: context.settings.sharedByEntitiesMin)
+    }
+
+    func writer() throws(Fault) -> WriterLane {
+        try requireOpen()
+        guard let lane else {
+            throw Fault(.readOnly, "the store was opened for reading", at: .init(file: context.files.root))
+        }
+        return lane
+    }
+
+    func requireOpen() throws(Fault) {
+        if isClosed.load(ordering: .acquiring) {
+            throw Fault(.invalid, "the store is closed", at: .init(file: context.files.root))
+        }
+    }
+
+    /// What exists now. In a reader this asks the catalog whether anything changed: well under a millisecond.
+    func snapshot() throws(Fault) -> Published {
+        try requireOpen()
+        if let lane { return lane.published.withLock { $0 } }
+        guard let follower else { return Published() }
+        return try follower.refresh()
+    }
+
+    // MARK: Closing
+
+    func close() throws(Fault) {
+        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        flusher?.stop()
+        maintenance.lock()
+        context.segmentFiles.forgetAll()
+        context.catalog.close()
+        maintenance.unlock()
+        lock?.release()
+    }
+}
+
+// MARK: - Creating and opening
+
+extension StoreEngine {
+    static func environment(_ options: OpenOptions) -> Environment {
+        var environment = Environment()
+        if let now = options.nowMs { environment.nowMs = now }
+        return environment
+    }
+
+    static func create(
+        at path: String, key: KeySource, create: CreateOptions, open: OpenOptions, environment: Environment? = nil
+    ) throws(Fault) -> StoreEngine {
+        let environment = environment ?? StoreEngine.environment(open)
+        let files = StoreFiles(root: path)
+        guard (0...1000).contains(create.sharedByEntitiesMin), !create.defaultPlan.isEmpty else {
+            throw Fault(.invalid, "sharedByEntitiesMin is 0 to 1000, and the default plan has a name")
+        }
+        let secret = try key.secret(environment)
+        if let status = try environment.files.status(path) {
+            guard status.isDirectory, try environment.files.list(path).isEmpty else {
+                throw Fault(.exists, "something is there already; choose another path", at: .init(file: path))
+            }
+        } else {
+            try environment.files.makeDirectory(path)
+        }
+        try environment.files.makeDirectory(files.segments)
+        let storeID = environment.random(16)
+        let keyring = try Keyring.create(
+            path: files.keyring, environment: environment, storeID: storeID, secret: secret)
+        var incarnation: UInt64 = 0
+        withUnsafeMutableBytes(of: &incarnation) { environment.randomBytes($0) }
+        // The catalog comes last: a directory without one is no store yet.
+        try Catalog.create(
+            path: files.catalog,
+            settings: CatalogSettings(
+                formatVersion: formatVersion, storeID: storeID, incarnation: incarnation,
+                partition: create.partition.stored, sharedByEntitiesMin: create.sharedByEntitiesMin,
+                defaultPlan: create.defaultPlan, createdMs: environment.nowMs()))
+        try environment.files.syncDirectory(path)
+        try environment.files.syncDirectory(Path.parent(path))
+        _ = keyring
+        return try self.open(at: path, secret: secret, open: open, environment: environment)
+    }
+
+    static func open(
+        at path: String, key: KeySource, open: OpenOptions, environment: Environment? = nil
+    ) throws(Fault) -> StoreEngine {
+        let environment = environment ?? StoreEngine.environment(open)
+        try checkIsStore(StoreFiles(root: path), environment)
+        return try self.open(at: path, secret: try key.secret(environment), open: open, environment: environment)
+    }
+
+    private static func checkIsStore(_ files: StoreFiles, _ environment: Environment) throws(Fault) {
+        guard let status = try environment.files.status(files.root), status.isDirectory else {
+            throw Fault(.notFound, "no store here; `init` makes one", at: .init(file: files.root))
+        }
+        guard status.ownerID == geteuid() else {
+            let owner = getpwuid(status.ownerID).map { String(cString: $0.pointee.pw_name) } ?? "#\(status.ownerID)"
+            throw Fault(
+                .permission, "the store belongs to user \(owner); run this as that user: sudo -u \(owner) …",
+                at: .init(file: files.root))
+        }
+        guard try environment.files.status(files.catalog) != nil, try environment.files.status(files.keyring) != nil
+        else {
+            throw Fault(
+                .notFound, "this directory is no store: catalog.db or keyring is missing",
+                at: .init(file: files.root))
+        }
+    }
+
+    private static func open(
+        at path: String, secret: RootSecret, open: OpenOptions, environment: Environment
+    ) throws(Fault) -> StoreEngine {
+        let files = StoreFiles(root: path)
+        try checkIsStore(files, environment)
+        let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
+        let lock = open.mode == .readWrite ? try takeLock(files, environment) : nil
+        do throws(Fault) {
+            let catalog = try Catalog.open(path: files.catalog, mode: lock == nil ? .reader : .writer)
+            return try assemble(files, catalog, keyring, lock, open, environment)
+        } catch {
+            lock?.release()
+            throw error
+        }
+    }
+
+    private static func assemble(
+        _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ lock: (any FileLock)?, _ open: OpenOptions,
+        _ environment: Environment
+    ) throws(Fault) -> StoreEngine {
+        let settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
+        guard settings.storeID == keyring.storeID else {
+            throw Fault(.wrongKey, "keyring and catalog belong to different stores", at: .init(file: files.root))
+        }
+        guard let partition = Partition(stored: settings.partition) else {
+            throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
+        }
+        let names = NameTable(keyring: keyring, environment: environment, settings: settings)
+        let context = ReadContext(
+            files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
+            keyring: keyring, names: names, segmentFiles: SegmentFiles(environment),
+            threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: max(open.memoryBudget, 32 << 20))
+        let follower = Follower(context)
+        guard lock != nil else {
+            return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)
+        }
+        try Recovery(context).run()
+        let published = try follower.refresh()
+        let engine = StoreEngine(context: context, lock: lock, published: published, follower: nil)
+        try engine.lane?.adoptJournal(published.memory)
+        return engine
+    }
+
+    // MARK: The lock
+
+    private static func takeLock(_ files: StoreFiles, _ environment: Environment) throws(Fault) -> any FileLock {
+        guard let lock = try environment.files.tryLock(files.lock) else {
+            let holder = (try? environment.files.readAll(files.lock, max: 4096))
+                .map { String(decoding: $0, as: UTF8.self) }?.trimmingCharacters(in: .whitespacesAndNewlines)
+            throw Fault(
+                .locked,
+                "another process writes to this store" + (holder.flatMap { $0.isEmpty ? nil : " (\($0))" } ?? ""),
+                at: .init(file: files.root))
+        }
+        // Who holds it is only said for the error above; that it cannot be written is no reason not to work.
+        let text = "pid \(ProcessInfo.processInfo.processIdentifier): \(ProcessInfo.processInfo.processName)\n"
+        if let handle = try? environment.files.openForUpdate(files.lock) {
+            try? handle.truncate(to: 0)
+            Array(text.utf8).withUnsafeBytes { bytes in try? handle.write(bytes, at: 0) }
+            handle.close()
+        }
+        return lock
+    }
+}
+
+extension KeySource {
+    func secret(_ environment: Environment) throws(Fault) -> RootSecret {
+        switch self {
+        case .keyFile(let path):
+            let (secret, isExposed) = try RootSecret.keyFile(path, environment: environment)
+            if isExposed { StoreLog.logger.warning("the key file \(path) can be read by others; chmod 600 it") }
+            return secret
+        case .passphraseFile(let path):
+            let (content, _) = try RootKeyMaterial.readFile(path, environment: environment)
+            let line = content.withUnsafeBytes { bytes in
+                SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes.prefix { $0 != 0x0a }))
+            }
+            return .passphrase(try RootKeyMaterial.passphrase(from: line))
+        case .passphrase(let bytes):
+            let content = bytes.withUnsafeBytes { SecretBytes(copying: $0) }
+            return .passphrase(try RootKeyMaterial.passphrase(from: content))
+        case .environment(let name): return try RootSecret.environment(variable: name)
+        case .command(let command): return try RootSecret.command(command)
+        case .raw(let bytes):
+            guard bytes.count == SecretKey.bytesCount else { throw Fault(.invalid, "a raw key is 32 bytes") }
+            return .key(bytes.withUnsafeBytes { SecretKey(copying: $0) }, .keyFile)
+        }
+    }
+}
+
+/// What the library has to say beside its errors.
+enum StoreLog {
+    static let logger = Logger(label: "eventstore")
+}
