@@ -45,16 +45,16 @@ package enum EventParsers {
     package static func make(
         _ description: InputDescription, options: InputOptions, identity: any LineIdentity
     ) throws(Fault) -> any EventParser {
+        func log(_ text: String) throws(Fault) -> LogLineParser {
+            try LogLineParser(pattern: try LogPattern(text), options: options, identity: identity)
+        }
         switch description.format {
         case .ndjson: return NDJSONParser(options: options, identity: identity)
-        //         case .csv: return try CSVParser(header: description.csvHeader, options: options, identity: identity)
-        //         case .clf: return LogLineParser(pattern: .clf, options: options, identity: identity)
-        //         case .combined: return LogLineParser(pattern: .combined, options: options, identity: identity)
-        //         case .vhostCombined: return LogLineParser(pattern: .vhostCombined, options: options, identity: identity)
-        //         case .logPattern:
-        //             let pattern = try LogPattern(options.logFormat ?? "")
-        //             return LogLineParser(pattern: pattern, options: options, identity: identity)
-        default: throw Fault(.invalid, "not yet")
+        case .clf: return try log(LogPattern.clfText)
+        case .combined: return try log(LogPattern.combinedText)
+        case .vhostCombined: return try log(LogPattern.vhostCombinedText)
+        case .logPattern: return try log(options.logFormat ?? "")
+        case .csv: throw Fault(.invalid, "csv comes next")
         }
     }
 }

@@ -153,7 +153,7 @@ extension JSONLineReader {
     }
 
     mutating func attributeCode(_ name: [UInt8]) -> UInt32 {
-        let code = name.withUnsafeBytes { row.attributes.code($0.baseAddress!, $0.count) }
+        let code = row.attributes.code(name)
         stamps.resize(to: row.attributes.inBatch.count, filling: 0)
         return code
     }
@@ -198,7 +198,7 @@ extension JSONLineReader {
     /// The attribute came before in this event: the last one wins.
     mutating func dropDuplicate(_ attribute: UInt32) {
         report.duplicateKeys += 1
-        _ = row.removeCells { known, _ in known == attribute }
+        row.removeCells(of: attribute)
     }
 
     /// A scalar comes after an object under the same key: the object's members go.

@@ -10,8 +10,7 @@ struct JSONLineReader: ~Copyable {
     var row = RowAssembler()
     var steps = JSONSteps()
     var report = ParseReport()
-    var line = 1
-    var lineCopy = GrowableBuffer<UInt8>()
+    var lineCopy = LineCopy()
     var failure: RefusalReason?
     var failedAt: BytePointer?
 
@@ -68,7 +67,7 @@ struct JSONLineReader: ~Copyable {
         zone = options.inputTimeZone
         timestampMsMax = options.timestampMsMax
         defaultEntity = options.defaultEntity.map { Array($0.utf8) }
-        lineStart = BytePointer(lineCopy.base)
+        lineStart = BytePointer(scratch.base)
         lineEnd = lineStart
         text = lineStart
     }
@@ -353,7 +352,7 @@ struct JSONLineReader: ~Copyable {
         if let entityText {
             entity = row.entities.code(entityText, entityLength)
         } else if let defaultEntity {
-            entity = defaultEntity.withUnsafeBytes { row.entities.code($0.baseAddress!, $0.count) }
+            entity = row.entities.code(defaultEntity)
         } else {
             return refused(.noEntity)
         }

@@ -132,9 +132,9 @@ struct JSONSyntax {
         return (0x10000 + (first & 0x3ff) << 10 + (second & 0x3ff), position + 12)
     }
 
-    private static func hexDigits(_ position: BytePointer) -> UInt32? {
+    static func hexDigits(_ position: BytePointer, count: Int = 4) -> UInt32? {
         var value: UInt32 = 0
-        for index in 0..<4 {
+        for index in 0..<count {
             let digit: UInt8
             switch position[index] {
             case 0x30...0x39: digit = position[index] - 0x30

@@ -4,7 +4,7 @@
 // - A row that is refused leaves no trace in the batch: names and strings are interned on acceptance only.
 // - Codes used while parsing (entity, type, attribute) are the assembler's own and live as long as it does;
 //   each gets its code in the current batch when a row first needs it there.
-// - While a parse runs, the batch's columns live in this struct (`attach` swaps them in, `detach` back), so
+// - While a parse runs, the batch's columns live in this struct (`exchangeColumns`), so
 //   that appending is a plain memory write without access checks on the batch's class properties.
 
 import EventStoreCore
@@ -19,6 +19,12 @@ struct NameCodes: ~Copyable {
 
     mutating func code(_ pointer: UnsafeRawPointer, _ count: Int) -> UInt32 {
         let code = table.intern(pointer, count: count)
+        if Int(code) == inBatch.count { inBatch.append(NameCodes.unassigned) }
+        return code
+    }
+
+    mutating func code(_ name: [UInt8]) -> UInt32 {
+        let code = name.withUnsafeBytes { table.intern($0) }
         if Int(code) == inBatch.count { inBatch.append(NameCodes.unassigned) }
         return code
     }
@@ -39,9 +45,10 @@ struct RowAssembler: ~Copyable {
         var shape: UInt32
     }
 
-    // The row being put together, in order of arrival. `values` of string kinds hold the address of the bytes.
+    // The row being put together, in order of arrival. Cells of string kinds have `texts` and `lengths`, others `values`.
     let keys: UnsafeMutablePointer<UInt32>
     let values: UnsafeMutablePointer<UInt64>
+    let texts: UnsafeMutablePointer<UnsafeRawPointer>
     let lengths: UnsafeMutablePointer<Int>
     /// Whatever the parser wants to remember about each cell.
     let owners: UnsafeMutablePointer<UInt32>
@@ -77,6 +84,7 @@ struct RowAssembler: ~Copyable {
         let room = RowAssembler.cellsMax + 1
         keys = .allocate(capacity: room)
         values = .allocate(capacity: room)
+        texts = .allocate(capacity: room)
         lengths = .allocate(capacity: room)
         owners = .allocate(capacity: room)
         batch = RowBatch()
@@ -86,6 +94,7 @@ struct RowAssembler: ~Copyable {
     deinit {
         keys.deallocate()
         values.deallocate()
+        texts.deallocate()
         lengths.deallocate()
         owners.deallocate()
     }
@@ -128,17 +137,19 @@ struct RowAssembler: ~Copyable {
         resetArrivals()
     }
 
+    /// Forgets the entities' names. Their codes given out before mean nothing from here on.
+    mutating func resetEntities() { entities = NameCodes(capacity: 64) }
+
     // MARK: Cells
 
     @inline(__always)
     mutating func begin() { count = 0 }
 
-    /// Adds a cell. The caller has made sure that `count` is below `cellsMax`.
+    /// Adds a number or a boolean. The caller has made sure that `count` is below `cellsMax`.
     @inline(__always)
-    mutating func add(_ attribute: UInt32, _ kind: ValueKind, _ payload: UInt64, length: Int = 0, owner: UInt32 = 0) {
+    mutating func add(_ attribute: UInt32, _ kind: ValueKind, _ payload: UInt64, owner: UInt32 = 0) {
         keys[count] = attribute << 3 | UInt32(kind.rawValue)
         values[count] = payload
-        lengths[count] = length
         owners[count] = owner
         count &+= 1
     }
@@ -148,27 +159,28 @@ struct RowAssembler: ~Copyable {
     mutating func addText(
         _ attribute: UInt32, _ kind: ValueKind, _ text: UnsafeRawPointer, _ length: Int, owner: UInt32 = 0
     ) {
-        add(attribute, kind, UInt64(UInt(bitPattern: text)), length: length, owner: owner)
+        keys[count] = attribute << 3 | UInt32(kind.rawValue)
+        texts[count] = text
+        lengths[count] = length
+        owners[count] = owner
+        count &+= 1
     }
 
-    /// Drops the cells for which the condition holds; true when there were any.
-    mutating func removeCells(where condition: (_ attribute: UInt32, _ owner: UInt32) -> Bool) -> Bool {
+    /// Drops the cells of an attribute.
+    mutating func removeCells(of attribute: UInt32) {
         var kept = 0
-        for index in 0..<count where !condition(keys[index] >> 3, owners[index]) {
-            keys[kept] = keys[index]
-            values[kept] = values[index]
-            lengths[kept] = lengths[index]
-            owners[kept] = owners[index]
+        for index in 0..<count where keys[index] >> 3 != attribute {
+            moveCell(from: index, to: kept)
             kept += 1
         }
-        defer { count = kept }
-        return kept < count
+        count = kept
     }
 
     /// For removing cells: move those to keep down, then truncate.
     func moveCell(from source: Int, to target: Int) {
+        if source == target { return }
         keys[target] = keys[source]
-        values[target] = values[source]
+        if isText(keys[source]) { texts[target] = texts[source] } else { values[target] = values[source] }
         lengths[target] = lengths[source]
         owners[target] = owners[source]
     }
@@ -209,8 +221,7 @@ struct RowAssembler: ~Copyable {
         for index in 0..<cellCount {
             var payload = values[index]
             if isText(keys[index]) {
-                let text = UnsafeRawPointer(bitPattern: UInt(payload)).unsafelyUnwrapped
-                payload = UInt64(strings.intern(text, count: lengths[index]))
+                payload = UInt64(strings.intern(texts[index], count: lengths[index]))
             }
             target[Int(positions[index])] = payload
         }

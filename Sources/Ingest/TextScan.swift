@@ -24,6 +24,23 @@ enum TextScan {
         }
     }
 
+    /// The first byte from `start` that is `stop`, a backslash or not ASCII, at most `end`.
+    @inline(__always)
+    static func tokenEnd(_ start: BytePointer, _ stop: UInt8, _ end: BytePointer) -> BytePointer {
+        let pattern = UInt64(stop) &* 0x0101_0101_0101_0101
+        var position = UnsafeRawPointer(start)
+        while position < UnsafeRawPointer(end) {
+            let word = position.loadUnaligned(as: UInt64.self)
+            let other = word ^ pattern
+            let backslash = word ^ 0x5c5c_5c5c_5c5c_5c5c
+            let stops = (other &- 0x0101_0101_0101_0101) & ~other | (backslash &- 0x0101_0101_0101_0101) & ~backslash
+            let mask = (stops | word) & 0x8080_8080_8080_8080
+            if mask != 0 { return min(pointer(position, mask), end) }
+            position += 8
+        }
+        return end
+    }
+
     /// The high bit of each byte of `word` that stops a scan; above the lowest such bit others may be set too.
     @inline(__always)
     private static func stops(_ word: UInt64) -> UInt64 {
