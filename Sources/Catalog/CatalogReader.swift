@@ -120,6 +120,13 @@ package struct CatalogReader {
         return entries
     }
 
+    /// Where the journal begins, `nil` when it is empty.
+    package func firstJournalSequence() throws(Fault) -> UInt64? {
+        var run = try SQLRun(database, "SELECT first_sequence FROM journal ORDER BY first_sequence LIMIT 1")
+        guard try run.step() else { return nil }
+        return try run.number(0)
+    }
+
     /// The batch a client sent under this tag, if it was answered and is not forgotten.
     package func batch(scope: UInt32, tag: [UInt8]) throws(Fault) -> BatchRecord? {
         var run = try SQLRun(

@@ -15,6 +15,9 @@ package enum Limits {
     /// An event later than now plus this is refused.
     package static let futureMsMax: Int64 = 24 * 3600 * 1000
 
+    /// 0001-01-01T00:00:00Z; an event before it is refused.
+    package static let timestampMsMin: Int64 = -62_135_596_800_000
+
     package static let blockRowsMax = 65_536
     package static let segmentRowsMax = 4 << 20
     package static let entitiesPerSegmentMax = 1 << 20

@@ -91,7 +91,8 @@ extension StoreEngine {
                 try lane.publish(segments, sequenceBase: base, flushedBelow: end + 1)
             }
         } catch {
-            writing.discard(written.withLock { $0 })
+            // After a commit in doubt the catalog may know the files.
+            if !lane.isPoisoned { writing.discard(written.withLock { $0 }) }
             throw error
         }
     }

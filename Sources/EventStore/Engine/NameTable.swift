@@ -139,6 +139,15 @@ final class NameTable: Sendable {
         state.withLock { ($0.keyIDs.count { $0 != 0 }, $0.types.count, $0.attributes.count) }
     }
 
+    /// Another process rewrote the keyring: keys that are gone are gone here as well.
+    func keyringChanged() {
+        state.withLock { state in
+            for number in state.keyIDs.indices where state.keyIDs[number] != 0 {
+                if keyring.tombstone(state.keyIDs[number]) != nil { state.keyIDs[number] = 0 }
+            }
+        }
+    }
+
     /// By attribute number: whether its values may name a person.
     func personalAttributes() -> [Bool] {
         state.withLock { state in

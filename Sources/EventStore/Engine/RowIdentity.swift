@@ -96,6 +96,19 @@ struct RowIndex: ~Copyable {
         count += 1
     }
 
+    /// Puts another row in the place of the first for which the condition holds.
+    mutating func replace(_ hash: UInt64, _ condition: (RowRef) -> Bool, with ref: RowRef) {
+        let wanted = RowIndex.mark(hash)
+        var slot = Int(truncatingIfNeeded: wanted) & mask
+        while hashes.base[slot] != 0 {
+            if hashes.base[slot] == wanted, condition(refs.base[slot]) {
+                refs.base[slot] = ref
+                return
+            }
+            slot = (slot + 1) & mask
+        }
+    }
+
     @inline(__always)
     private mutating func place(_ wanted: UInt64, _ ref: RowRef) {
         var slot = Int(truncatingIfNeeded: wanted) & mask

@@ -12,15 +12,20 @@ final class SegmentHandle: Sendable {
     /// The open file of a segment that was merged away while snapshots still need it.
     private let pinned = Mutex<SegmentReader?>(nil)
     /// Entries of all its entities, ascending by number, once somebody asked.
-    private let cachedEntries = Mutex<[SegmentEntityEntry]?>(nil)
+    private let cachedEntries: Mutex<[SegmentEntityEntry]?>
 
-    init(_ info: CatalogSegment, files: StoreFiles) throws(Fault) {
+    init(info: CatalogSegment, path: String, entries: [SegmentEntityEntry]?) {
+        self.info = info
+        self.path = path
+        cachedEntries = Mutex(entries)
+    }
+
+    convenience init(_ info: CatalogSegment, files: StoreFiles) throws(Fault) {
         guard info.id.count == SegmentID.byteCount else {
             throw Fault(.damaged, "the catalog has a segment without an id", at: .init(file: files.catalog))
         }
-        self.info = info
         let id = info.id.withUnsafeBytes { SegmentID($0) }
-        path = files.segment(id, partitionStart: info.partitionStart)
+        self.init(info: info, path: files.segment(id, partitionStart: info.partitionStart), entries: nil)
     }
 
     var times: ClosedRange<Int64> { info.minTime...info.maxTime }

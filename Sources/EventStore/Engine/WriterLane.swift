@@ -58,6 +58,12 @@ final class WriterLane: @unchecked Sendable {
         return try body()
     }
 
+    var isPoisoned: Bool {
+        lane.lock()
+        defer { lane.unlock() }
+        return poison != nil
+    }
+
     /// Commits a change and says what to do about a failure: after one that leaves the disk in doubt the
     /// store takes no more writes. Called with the lane held.
     func commit(_ change: CatalogChange) throws(Fault) -> CatalogCommit {

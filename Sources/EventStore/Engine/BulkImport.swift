@@ -1,0 +1,330 @@
+// The bulk path of an import: parse with all cores until a group of rows is together, then sort, deduplicate,
+// seal and write its partitions with all cores, publish, and go on.
+//
+// Memory follows the group, not the input. Rows of partitions that are still small stay for the next group, so
+// that late events do not make a segment each.
+
+import EventStoreCatalog
+import EventStoreCore
+import EventStoreIngest
+import EventStoreSegments
+import Synchronization
+
+/// One bulk import. Belongs to the thread that runs it; its workers get what they need by value.
+final class BulkImport {
+    private let engine: StoreEngine
+    private let lane: WriterLane
+    private let request: ImportRequest
+    private let feed: ImportFeed
+    private var occurrences: LineOccurrences
+    private var pending: [RowBatch] = []
+    private var ordinal: UInt64 = 0
+    /// Written and, with `strict`, not yet published.
+    private var held: [WrittenSegment] = []
+    private(set) var report = ImportReport()
+
+    /// A partition that is smaller waits for more.
+    private static let partitionRowsMin = 16_384
+
+    private var groupRows: Int {
+        // About 250 bytes a row, twice: rows and what is made of them.
+        max(16_384, min(393_216, engine.context.memoryBudget / 640))
+    }
+
+    init(_ engine: StoreEngine, _ lane: WriterLane, _ request: ImportRequest, _ feed: ImportFeed) {
+        self.engine = engine
+        self.lane = lane
+        self.request = request
+        self.feed = feed
+        occurrences = LineOccurrences(engine.context.keyring)
+    }
+
+    func run() throws(Fault) {
+        do throws(Fault) {
+            var isLast = false
+            while !isLast {
+                isLast = try fill()
+                if request.dryRun {
+                    pending = []
+                } else if !pending.isEmpty {
+                    try flushGroup(isLast: isLast)
+                }
+            }
+            if let damage = feed.damage { throw damage }
+            if request.strict { try finishStrict() }
+        } catch {
+            if !held.isEmpty { engine.writing.discard(held) }
+            throw error
+        }
+    }
+
+    // MARK: Parsing
+
+    /// Parses until the group is full; true at the end of the input.
+    private func fill() throws(Fault) -> Bool {
+        var rows = pending.reduce(0) { $0 + $1.rowCount }
+        while rows < groupRows {
+            let parsed = try feed.parse(rows: groupRows - rows)
+            for batch in parsed.batches {
+                rows += batch.rowCount
+                if !request.dryRun { try admit(batch) }
+            }
+            if parsed.isLast { return true }
+        }
+        return false
+    }
+
+    /// Names a batch's rows and gives them their place in the input's order.
+    private func admit(_ batch: RowBatch) throws(Fault) {
+        occurrences.settle(batch)
+        let naming = try lane.exclusively { () throws(Fault) in
+            try engine.context.names.admit(batch, allowNewEntities: request.allowNewEntities, plan: nil)
+        }
+        report.entitiesAdded += naming.entitiesAdded
+        var kept: [UInt32] = []
+        let now = engine.context.environment.nowMs()
+        for row in 0..<batch.rowCount {
+            batch.sequence.base[row] = ordinal
+            batch.received.base[row] = now
+            ordinal += 1
+            if naming.refusesSomething, let verdict = naming.verdict(batch, row) {
+                feed.refuse(verdict)
+            } else {
+                kept.append(UInt32(row))
+            }
+        }
+        if kept.count == batch.rowCount {
+            pending.append(batch)
+        } else if !kept.isEmpty {
+            pending.append(try BulkImport.copy(batch, kept))
+        }
+    }
+
+    private static func copy(_ batch: RowBatch, _ rows: [UInt32]) throws(Fault) -> RowBatch {
+        let collector = RowCollector()
+        try rows.withUnsafeBufferPointer { (rows) throws(Fault) in try collector.append(batch, rows: rows) }
+        return collector.takeBatch()
+    }
+
+    // MARK: Writing a group
+
+    private func flushGroup(isLast: Bool) throws(Fault) {
+        engine.maintenance.lock()
+        defer { engine.maintenance.unlock() }
+        let split = PartitionSplit(pending, engine.context.partition).partitions
+        let ready = isLast ? split : choose(split)
+        let snapshot = lane.published.withLock { $0 }
+        let job = GroupJob(engine, batches: pending, snapshot: snapshot, held: held, verify: request.verify)
+        do throws(Fault) {
+            try job.write(ready)
+            if request.strict {
+                held += job.written
+            } else {
+                try job.publish(lane, ready)
+            }
+        } catch {
+            job.discardUnlessPublished(lane)
+            throw error
+        }
+        report.stored += job.stored
+        report.duplicates += job.duplicates
+        report.conflicts += job.conflicts
+        try keepRest(of: split, ready)
+    }
+
+    /// Which partitions to write now: those that are large, but not the newest, which is still growing. When
+    /// too little would go, all of them.
+    private func choose(_ partitions: [PartitionRefs]) -> [PartitionRefs] {
+        let newest = partitions.map(\.start).max()
+        let ready = partitions.filter { $0.count >= BulkImport.partitionRowsMin && $0.start != newest }
+        let rows = ready.reduce(0) { $0 + $1.count }
+        return rows * 2 >= groupRows ? ready : partitions
+    }
+
+    private func keepRest(of split: [PartitionRefs], _ ready: [PartitionRefs]) throws(Fault) {
+        let written = Set(ready.map(\.start))
+        let rest = split.filter { !written.contains($0.start) }
+        guard !rest.isEmpty else {
+            pending = []
+            return
+        }
+        var rows = [[UInt32]](repeating: [], count: pending.count)
+        for partition in rest {
+            for ref in partition.buffer { rows[Int(ref.batch)].append(ref.row) }
+        }
+        let collector = RowCollector()
+        for (number, chosen) in rows.enumerated() where !chosen.isEmpty {
+            try chosen.withUnsafeBufferPointer { (rows) throws(Fault) in
+                try collector.append(pending[number], rows: rows)
+            }
+        }
+        pending = [collector.takeBatch()]
+    }
+
+    // MARK: All or nothing
+
+    private func finishStrict() throws(Fault) {
+        let refused = feed.refusedCount
+        guard refused == 0 else {
+            engine.writing.discard(held)
+            held = []
+            report.stored = 0
+            report.duplicates = 0
+            report.conflicts = 0
+            report.entitiesAdded = []
+            return
+        }
+        guard !held.isEmpty else { return }
+        engine.maintenance.lock()
+        defer { engine.maintenance.unlock() }
+        let segments = held
+        try lane.exclusively { () throws(Fault) in
+            let next = lane.published.withLock { $0.nextSequence }
+            try lane.publish(segments, sequenceBase: next, nextSequence: next + ordinal)
+        }
+        held = []
+    }
+}
+
+/// Writing and publishing the partitions of one group.
+///
+/// `@unchecked Sendable`: the counters are behind `results`; everything else is set in `init`.
+final class GroupJob: @unchecked Sendable {
+    private struct Results {
+        var written: [WrittenSegment] = []
+        var stored = 0
+        var duplicates = 0
+        var conflicts = 0
+    }
+
+    private let engine: StoreEngine
+    private let batches: [RowBatch]
+    private let snapshot: Published
+    private let memory: MemoryLookup?
+    /// Segments of this import that no catalog knows yet.
+    private let unpublished: [Int64: [SegmentHandle]]
+    private let verify: Bool
+    private let results = Mutex(Results())
+    private var isPublished = false
+
+    init(_ engine: StoreEngine, batches: [RowBatch], snapshot: Published, held: [WrittenSegment], verify: Bool) {
+        self.engine = engine
+        self.batches = batches
+        self.snapshot = snapshot
+        self.verify = verify
+        memory = snapshot.memory.isEmpty ? nil : MemoryLookup(snapshot.memory)
+        unpublished = Dictionary(
+            grouping: held.enumerated().compactMap { number, segment in
+                // Numbers below zero are no catalog's.
+                SegmentHandle(unpublished: segment, number: -1 - Int64(number), files: engine.context.files)
+            }, by: \.info.partitionStart)
+    }
+
+    var written: [WrittenSegment] { results.withLock { $0.written } }
+    var stored: Int { results.withLock { $0.stored } }
+    var duplicates: Int { results.withLock { $0.duplicates } }
+    var conflicts: Int { results.withLock { $0.conflicts } }
+
+    func write(_ partitions: [PartitionRefs]) throws(Fault) {
+        let threads = engine.context.threads
+        // One more than cores: while one waits for a sync, the others work.
+        try Workers.run(partitions.count, threads: threads + 1) { [self] (index) throws(Fault) in
+            try write(partitions[index])
+        }
+        try engine.writing.syncDirectories(written)
+    }
+
+    private func write(_ partition: PartitionRefs) throws(Fault) {
+        partition.sort(batches)
+        let deduplicator = Deduplicator(engine.context, batches, memory)
+        let known = snapshot.segments.inPartition(partition.start) + (unpublished[partition.start] ?? [])
+        try deduplicator.run(partition, stored: known)
+        results.withLock { results in
+            results.duplicates += deduplicator.duplicates
+            results.conflicts += deduplicator.conflicts
+        }
+        if partition.count > 0 { try writeRows(partition) }
+    }
+
+    private func writeRows(_ partition: PartitionRefs) throws(Fault) {
+        let writing = engine.writing
+        let writer = SegmentWriter(sealer: StoreSealer(writing.names), environment: writing.environment)
+        let segments = try writing.write(
+            partition.buffer, of: batches, partitionStart: partition.start, partitionMs: partition.length, level: 0,
+            options: writing.options(highCompression: false, sequenceBase: 0), writer: writer)
+        results.withLock { results in
+            results.written += segments
+            results.stored += partition.count
+        }
+        if verify { try readBack(segments) }
+    }
+
+    /// Reads what was written and decodes all of it, as a query will.
+    private func readBack(_ segments: [WrittenSegment]) throws(Fault) {
+        let writing = engine.writing
+        for segment in segments {
+            let path = writing.files.segment(segment.summary.id, partitionStart: segment.summary.partitionStart)
+            let file = try writing.environment.files.openForReading(path)
+            let reader = try SegmentReader(file: file, path: path, sequenceBase: 0)
+            let found = SegmentVerifier.verify(reader, sealer: StoreSealer(writing.names))
+            if let finding = found.findings.first { throw finding.fault.at(file: path) }
+            guard found.rows == segment.summary.rows else {
+                throw Fault(.damaged, "a segment read back has another number of rows", at: .init(file: path))
+            }
+        }
+    }
+
+    func publish(_ lane: WriterLane, _ partitions: [PartitionRefs]) throws(Fault) {
+        guard !written.isEmpty else { return }
+        try lane.exclusively { () throws(Fault) in
+            let now = lane.published.withLock { $0 }
+            let appended = now.memory.filter { $0.firstSequence >= snapshot.nextSequence }
+            if !appended.isEmpty { try dropAppended(appended, partitions) }
+            let segments = written
+            guard let first = segments.map(\.summary.minSequence).min(),
+                let last = segments.map(\.summary.maxSequence).max()
+            else { return }
+            // Sequences inside are places in the input; the base moves the first of them to the next free number.
+            try lane.publish(
+                segments, sequenceBase: now.nextSequence &- first, nextSequence: now.nextSequence + (last - first) + 1)
+        }
+        isPublished = true
+    }
+
+    /// Rows that were appended while this group was written win: partitions that hold one of them are written
+    /// again without.
+    private func dropAppended(_ appended: [MemoryBatch], _ partitions: [PartitionRefs]) throws(Fault) {
+        let lookup = MemoryLookup(appended)
+        for partition in partitions where partition.count > 0 {
+            let before = partition.count
+            partition.keep { _, ref in lookup.find(batches[Int(ref.batch)], Int(ref.row)) == nil }
+            guard partition.count < before else { continue }
+            let old = written.filter { $0.summary.partitionStart == partition.start }
+            engine.writing.discard(old)
+            let dropped = before - partition.count
+            results.withLock { results in
+                results.written.removeAll { $0.summary.partitionStart == partition.start }
+                results.stored -= before
+                results.duplicates += dropped
+            }
+            if partition.count > 0 { try writeRows(partition) }
+        }
+        try engine.writing.syncDirectories(written)
+    }
+
+    /// Removes the files of a group that failed, unless the catalog may know them.
+    func discardUnlessPublished(_ lane: WriterLane) {
+        if isPublished || lane.isPoisoned { return }
+        engine.writing.discard(written)
+    }
+}
+
+extension SegmentHandle {
+    /// A segment that is on disk and in no catalog: entries come from what was written, not from an index.
+    convenience init?(unpublished written: WrittenSegment, number: Int64, files: StoreFiles) {
+        var info = CatalogSegment(written, sequenceBase: 0)
+        info.number = number
+        guard let made = try? SegmentHandle(info, files: files) else { return nil }
+        self.init(info: made.info, path: made.path, entries: written.summary.entities)
+    }
+}

@@ -1,0 +1,177 @@
+// Removes from rows that are to become segments those the store has already: exact, whatever the age, and
+// without a set of all ids. Rows come sorted by entity; each entity's run is merged with the ids that the
+// partition's segments and the memory table hold of it.
+
+import EventStoreCore
+import EventStoreSegments
+
+/// Rows of the memory table by identity. Built once, then read by many threads.
+///
+/// `@unchecked Sendable`: nothing changes after `init`.
+final class MemoryLookup: @unchecked Sendable {
+    private let batches: [MemoryBatch]
+    private var index: RowIndex
+
+    init(_ batches: [MemoryBatch]) {
+        self.batches = batches
+        index = RowIndex(capacity: batches.reduce(0) { $0 + $1.rows.rowCount } + 1)
+        for (number, batch) in batches.enumerated() {
+            for row in 0..<batch.rows.rowCount {
+                index.insert(
+                    RowIdentity.hash(batch.rows, row), RowRef(batch: UInt32(number), row: UInt32(row)))
+            }
+        }
+    }
+
+    func find(_ rows: RowBatch, _ row: Int) -> (rows: RowBatch, row: Int)? {
+        let found = index.find(RowIdentity.hash(rows, row)) {
+            RowIdentity.isSame(batches[Int($0.batch)].rows, Int($0.row), rows, row)
+        }
+        return found.map { (batches[Int($0.batch)].rows, Int($0.row)) }
+    }
+}
+
+/// One per thread.
+final class Deduplicator {
+    private let context: ReadContext
+    private let batches: [RowBatch]
+    private let memory: MemoryLookup?
+    private let scanner: BlockScanner
+    private let collector = RowCollector()
+    private var index = RowIndex()
+    private var places: [UInt32] = []
+    private(set) var duplicates = 0
+    private(set) var conflicts = 0
+
+    init(_ context: ReadContext, _ batches: [RowBatch], _ memory: MemoryLookup?) {
+        self.context = context
+        self.batches = batches
+        self.memory = memory
+        scanner = BlockScanner(sealer: StoreSealer(context.names))
+    }
+
+    /// Keeps of sorted rows of one partition those that are new; the order stays.
+    func run(_ refs: PartitionRefs, stored: [SegmentHandle]) throws(Fault) {
+        var kept = [Bool](repeating: true, count: refs.count)
+        let rows = refs.buffer
+        var start = 0
+        while start < rows.count {
+            let entity = self.entity(rows[start])
+            var end = start + 1
+            while end < rows.count, self.entity(rows[end]) == entity { end += 1 }
+            indexRun(rows, start..<end, &kept)
+            for handle in stored {
+                if let entry = try handle.entry(context.catalog, of: entity) {
+                    try dropStored(handle, entry, rows, &kept)
+                }
+            }
+            if let memory { dropInMemory(memory, rows, start..<end, &kept) }
+            start = end
+        }
+        if kept.contains(false) { refs.keep { index, _ in kept[index] } }
+    }
+
+    @inline(__always)
+    private func entity(_ ref: RowRef) -> UInt32 {
+        let batch = batches[Int(ref.batch)]
+        return batch.entityNumbers[Int(batch.entity.base[Int(ref.row)])]
+    }
+
+    @inline(__always)
+    private func isSame(_ a: RowRef, _ b: RowRef) -> Bool {
+        RowIdentity.isSame(batches[Int(a.batch)], Int(a.row), batches[Int(b.batch)], Int(b.row))
+    }
+
+    private func count(_ a: RowRef, _ b: RowBatch, _ rowB: Int) {
+        if RowIdentity.hasSameContent(batches[Int(a.batch)], Int(a.row), b, rowB) {
+            duplicates += 1
+        } else {
+            conflicts += 1
+        }
+    }
+
+    /// Repeats within the run: the one that came first in the input stays.
+    private func indexRun(_ rows: UnsafeBufferPointer<RowRef>, _ run: Range<Int>, _ kept: inout [Bool]) {
+        index.removeAll()
+        for place in run {
+            let ref = rows[place]
+            let hash = RowIdentity.hash(batches[Int(ref.batch)], Int(ref.row))
+            // The index holds places in the run: batch 0, row = place.
+            let twin = index.find(hash) { isSame(rows[Int($0.row)], ref) }
+            guard let twin else {
+                index.insert(hash, RowRef(batch: 0, row: UInt32(place)))
+                continue
+            }
+            let first = Int(twin.row)
+            let other = rows[first]
+            let isEarlier = sequence(ref) < sequence(other)
+            kept[isEarlier ? first : place] = false
+            count(isEarlier ? other : ref, batches[Int((isEarlier ? ref : other).batch)],
+                Int((isEarlier ? ref : other).row))
+            if isEarlier {
+                index.replace(hash, { $0.row == twin.row }, with: RowRef(batch: 0, row: UInt32(place)))
+            }
+        }
+    }
+
+    @inline(__always)
+    private func sequence(_ ref: RowRef) -> UInt64 { batches[Int(ref.batch)].sequence.base[Int(ref.row)] }
+
+    /// Rows of the run that a segment holds. The stored ids are looked up among the new rows, not the other
+    /// way round: they are read once, in order.
+    private func dropStored(
+        _ handle: SegmentHandle, _ entry: SegmentEntityEntry, _ rows: UnsafeBufferPointer<RowRef>,
+        _ kept: inout [Bool]
+    ) throws(Fault) {
+        do throws(Fault) {
+            try scanner.open(try context.segmentFiles.reader(handle), entry)
+            for block in 0..<scanner.blockCount { try dropStored(block, entry.entity, rows, &kept) }
+        } catch {
+            // What cannot be read cannot be compared with; see WriterLane.mightHold.
+            if ![.damaged, .tampered].contains(error.code) { throw error }
+            StoreLog.logger.warning("some events could not be compared with stored ones: \(error)")
+        }
+    }
+
+    private func dropStored(
+        _ block: Int, _ entity: UInt32, _ rows: UnsafeBufferPointer<RowRef>, _ kept: inout [Bool]
+    ) throws(Fault) {
+        let count = scanner.block(block).rows
+        let ids = try scanner.ids(block)
+        let times = try scanner.timestamps(block)
+        var hits: [(stored: UInt32, place: Int)] = []
+        for row in 0..<count {
+            let day = CivilDate.day(ms: times[row])
+            let hash = RowIdentity.hash(entity: entity, day: day, id: ids[row])
+            let twin = index.find(hash) { ref in
+                let known = rows[Int(ref.row)]
+                let batch = batches[Int(known.batch)]
+                return batch.id.base[Int(known.row)] == ids[row]
+                    && CivilDate.day(ms: batch.timestamp.base[Int(known.row)]) == day
+            }
+            if let twin, kept[Int(twin.row)] { hits.append((UInt32(row), Int(twin.row))) }
+        }
+        guard !hits.isEmpty else { return }
+        places = hits.map(\.stored)
+        try places.withUnsafeBufferPointer { (places) throws(Fault) in
+            try collector.append(scanner, block: block, rows: places)
+        }
+        let stored = collector.takeBatch()
+        for (number, hit) in hits.enumerated() {
+            kept[hit.place] = false
+            self.count(rows[hit.place], stored, number)
+        }
+    }
+
+    private func dropInMemory(
+        _ memory: MemoryLookup, _ rows: UnsafeBufferPointer<RowRef>, _ run: Range<Int>, _ kept: inout [Bool]
+    ) {
+        for place in run where kept[place] {
+            let ref = rows[place]
+            if let twin = memory.find(batches[Int(ref.batch)], Int(ref.row)) {
+                kept[place] = false
+                count(ref, twin.rows, twin.row)
+            }
+        }
+    }
+}

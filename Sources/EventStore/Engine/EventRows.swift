@@ -1,0 +1,256 @@
+// Appended `Event` values as rows: checks each against the limits and gives those without an id one.
+
+import EventStoreCore
+import EventStoreCrypto
+import Foundation
+
+/// Events turned into a batch; what could not be is refused with a reason.
+struct EventRows {
+    let batch = RowBatch()
+    /// By event: the row it became, or why it did not.
+    private(set) var places: [Place] = []
+
+    enum Place {
+        case row(Int)
+        case refused(reason: String, detail: String)
+    }
+
+    private let nowMs: Int64
+    private let idPrefix: EventID
+
+    /// - Parameter idPrefix: 16 bytes unique to the batch; the ordinal of an event in it makes an id of them.
+    init(_ events: [Event], nowMs: Int64, idPrefix: EventID) {
+        self.nowMs = nowMs
+        self.idPrefix = idPrefix
+        var builder = RowBatchBuilder(batch)
+        for (ordinal, event) in events.enumerated() {
+            if let refusal = refusal(event) {
+                places.append(refusal)
+            } else {
+                places.append(.row(batch.rowCount))
+                add(event, ordinal, &builder)
+            }
+        }
+    }
+
+    private func add(_ event: Event, _ ordinal: Int, _ builder: inout RowBatchBuilder) {
+        for (name, value) in event.attributes.sorted(by: { $0.key < $1.key }) {
+            let attribute = batch.attributes.intern(name)
+            switch value {
+            case .string(let text):
+                builder.add(ColumnKey(attribute: attribute, kind: .string), UInt64(batch.strings.intern(text)))
+            case .json(let text):
+                builder.add(ColumnKey(attribute: attribute, kind: .json), UInt64(batch.strings.intern(text)))
+            case .integer(let number):
+                builder.add(ColumnKey(attribute: attribute, kind: .integer), UInt64(bitPattern: number))
+            case .double(let number):
+                builder.add(ColumnKey(attribute: attribute, kind: .double), number.bitPattern)
+            case .bool(let flag):
+                builder.add(ColumnKey(attribute: attribute, kind: .bool), flag ? 1 : 0)
+            }
+        }
+        builder.finishRow(
+            entity: batch.entities.intern(event.entity), type: batch.types.intern(event.type),
+            timestamp: event.timestamp, id: event.id.map { EventID($0) } ?? id(ordinal))
+    }
+
+    /// Prefix and ordinal as a UUIDv8: the high half is the batch's, the low half counts.
+    private func id(_ ordinal: Int) -> EventID {
+        EventID.version8(
+            hash: EventID(high: idPrefix.high, low: (idPrefix.low & 0x3fff_ffff_0000_0000) + UInt64(ordinal)))
+    }
+
+    private func refusal(_ event: Event) -> Place? {
+        guard (1...Limits.entityNameBytesMax).contains(event.entity.utf8.count) else {
+            return .refused(reason: "bad-entity", detail: "an entity has 1 to \(Limits.entityNameBytesMax) bytes")
+        }
+        guard (1...Limits.typeNameBytesMax).contains(event.type.utf8.count) else {
+            return .refused(reason: "bad-type", detail: "a type has 1 to \(Limits.typeNameBytesMax) bytes")
+        }
+        guard event.timestamp >= Limits.timestampMsMin else {
+            return .refused(reason: "bad-timestamp", detail: "before the year 1")
+        }
+        guard event.timestamp <= nowMs.addingReportingOverflow(Limits.futureMsMax).partialValue else {
+            return .refused(reason: "future-timestamp", detail: "more than a day in the future")
+        }
+        guard event.attributes.count <= Limits.attributesPerEventMax else {
+            return .refused(
+                reason: "too-many-attributes", detail: "more than \(Limits.attributesPerEventMax) attributes")
+        }
+        return refusal(event.attributes)
+    }
+
+    private func refusal(_ attributes: [String: AttributeValue]) -> Place? {
+        var bytes = 0
+        for (name, value) in attributes {
+            guard (1...Limits.attributeNameBytesMax).contains(name.utf8.count) else {
+                return .refused(
+                    reason: "attribute-name", detail: "a name has 1 to \(Limits.attributeNameBytesMax) bytes")
+            }
+            bytes += name.utf8.count
+            switch value {
+            case .string(let text), .json(let text):
+                guard text.utf8.count <= Limits.valueBytesMax else {
+                    return .refused(
+                        reason: "value-too-long", detail: "a value has at most \(Limits.valueBytesMax) bytes")
+                }
+                bytes += text.utf8.count
+            case .double(let number):
+                guard number.isFinite else {
+                    return .refused(reason: "number-range", detail: "a number is not finite")
+                }
+                bytes += 8
+            case .integer, .bool: bytes += 8
+            }
+        }
+        guard bytes <= Limits.eventBytesMax else {
+            return .refused(reason: "event-too-large", detail: "an event has at most \(Limits.eventBytesMax) bytes")
+        }
+        return nil
+    }
+}
+
+extension EventID {
+    init(_ uuid: UUID) {
+        var uuid = uuid.uuid
+        self = withUnsafeBytes(of: &uuid) { bytes in
+            EventID(
+                high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+        }
+    }
+
+    var uuid: UUID {
+        var value: uuid_t = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        withUnsafeMutableBytes(of: &value) { bytes in
+            bytes.storeBytes(of: high.bigEndian, as: UInt64.self)
+            bytes.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
+        }
+        return UUID(uuid: value)
+    }
+}
+
+extension StoreEngine {
+    func append(_ events: [Event], batchID: String?) throws(Fault) -> AppendReport {
+        let lane = try writer()
+        if let batchID, !(1...Limits.valueBytesMax).contains(batchID.utf8.count) {
+            throw Fault(.invalid, "a batch id has 1 to \(Limits.valueBytesMax) bytes")
+        }
+        let tag = batchID.map { batchTag($0) }
+        let rows = EventRows(events, nowMs: context.environment.nowMs(), idPrefix: tag ?? randomPrefix())
+        let request = AppendRequest(rows.batch, receivedMs: context.environment.nowMs())
+        if let tag {
+            request.batchTag = StoreEngine.bytes(tag)
+            request.bodyHash = EventDigest.hash(events)
+        }
+        if rows.batch.rowCount > 0 || tag != nil {
+            lane.submit(request)
+            if let fault = request.fault { throw fault }
+        }
+        return try report(rows, request, lane)
+    }
+
+    private func report(
+        _ rows: EventRows, _ request: AppendRequest, _ lane: WriterLane
+    ) throws(Fault) -> AppendReport {
+        var report = AppendReport(
+            outcomes: [], nextSequence: request.nextSequence, stored: 0, duplicates: 0, conflicts: 0, refused: 0,
+            expired: 0, repeated: request.earlierAnswer != nil)
+        var verdicts = request.verdicts
+        if let earlier = request.earlierAnswer {
+            let answer = try BatchAnswer(decoding: earlier)
+            verdicts = answer.verdicts
+            report.nextSequence = answer.nextSequence
+        }
+        for place in rows.places {
+            switch place {
+            case .refused(let reason, let detail):
+                report.outcomes.append(.refused(reason: reason, detail: detail))
+                report.refused += 1
+            case .row(let row): report.add(row < verdicts.count ? verdicts[row] : .stored)
+            }
+        }
+        if report.nextSequence == 0 { report.nextSequence = lane.published.withLock { $0.nextSequence } }
+        return report
+    }
+
+    private func batchTag(_ id: String) -> EventID {
+        let hasher = LineHasher(key: context.keyring.subkey(.nameTags))
+        hasher.begin()
+        Array("batch".utf8).withUnsafeBytes { hasher.add($0) }
+        Array(id.utf8).withUnsafeBytes { hasher.add($0) }
+        return hasher.finish()
+    }
+
+    private func randomPrefix() -> EventID {
+        context.environment.random(16).withUnsafeBytes { bytes in
+            EventID(
+                high: bytes.loadUnaligned(as: UInt64.self), low: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+            )
+        }
+    }
+
+    private static func bytes(_ id: EventID) -> [UInt8] {
+        var writer = ByteWriter(reserving: 16)
+        writer.integer(id.high)
+        writer.integer(id.low)
+        return writer.bytes
+    }
+}
+
+extension AppendReport {
+    mutating func add(_ verdict: RowVerdict) {
+        switch verdict {
+        case .stored:
+            outcomes.append(.stored)
+            stored += 1
+        case .duplicate:
+            outcomes.append(.duplicate)
+            duplicates += 1
+        case .conflict:
+            outcomes.append(.conflict)
+            conflicts += 1
+        case .expired:
+            outcomes.append(.expired)
+            expired += 1
+        case .unknownEntity, .tooManyNames:
+            outcomes.append(.refused(reason: verdict.reason, detail: verdict.detail))
+            refused += 1
+        }
+    }
+}
+
+/// SHA-256 over what a batch says, so that one id cannot stand for two batches.
+enum EventDigest {
+    static func hash(_ events: [Event]) -> [UInt8] {
+        var writer = ByteWriter()
+        for event in events {
+            writer.lengthPrefixed(event.entity)
+            writer.lengthPrefixed(event.type)
+            writer.integer(event.timestamp)
+            writer.lengthPrefixed(event.id?.uuidString ?? "")
+            writer.varint(event.attributes.count)
+            for (name, value) in event.attributes.sorted(by: { $0.key < $1.key }) {
+                writer.lengthPrefixed(name)
+                switch value {
+                case .string(let text): add(0, text, &writer)
+                case .json(let text): add(4, text, &writer)
+                case .integer(let number): add(1, UInt64(bitPattern: number), &writer)
+                case .double(let number): add(2, number.bitPattern, &writer)
+                case .bool(let flag): add(3, flag ? 1 : 0, &writer)
+                }
+            }
+        }
+        return sha256(writer.bytes)
+    }
+
+    private static func add(_ kind: UInt8, _ text: String, _ writer: inout ByteWriter) {
+        writer.u8(kind)
+        writer.lengthPrefixed(text)
+    }
+
+    private static func add(_ kind: UInt8, _ word: UInt64, _ writer: inout ByteWriter) {
+        writer.u8(kind)
+        writer.integer(word)
+    }
+}

@@ -1,0 +1,266 @@
+// The input of an import as batches of rows: opens one source after the other, parses chunks with several
+// threads, gives batches back in the order of the input, and keeps the counts.
+
+import EventStoreCore
+import EventStoreCrypto
+import EventStoreIngest
+import Foundation
+import Synchronization
+
+/// Belongs to the thread that runs the import; what its workers share is in `Shared`.
+final class ImportFeed {
+    struct Parsed {
+        var batches: [RowBatch]
+        var isLast: Bool
+    }
+
+    private let request: ImportRequest
+    private let keyring: Keyring
+    private let threads: Int
+    private let options: InputOptions
+    private let progress: (@Sendable (ImportProgress) -> Void)?
+    private var nextSource = 0
+    private var current: Current?
+    private var bytesBefore = 0
+    private let bytesTotal: Int
+    private(set) var counts = ParseReport()
+    private(set) var firstRefusals: [Refusal] = []
+    private var laterRefusals: [String: Int] = [:]
+    private var reported = ContinuousClock.now
+    /// Why the input ended before its end.
+    private(set) var damage: Fault?
+
+    private struct Current {
+        var source: InputSource
+        var name: String
+        var parsers: [ParserSlot]
+    }
+
+    /// A parser and the thread's right to use it. `@unchecked Sendable`: slot i is used by worker i alone.
+    private final class ParserSlot: @unchecked Sendable {
+        let parser: any EventParser
+        init(_ parser: any EventParser) { self.parser = parser }
+    }
+
+    init(
+        _ request: ImportRequest, _ context: ReadContext, progress: (@Sendable (ImportProgress) -> Void)?
+    ) throws(Fault) {
+        self.request = request
+        self.progress = progress
+        keyring = context.keyring
+        threads = context.threads
+        var zone: InputTimeZone?
+        if let name = request.inputTimeZone {
+            guard let known = InputTimeZone(name) else {
+                throw Fault(.invalid, "unknown time zone '\(name)'; give an IANA name such as Europe/Berlin")
+            }
+            zone = known
+        }
+        if let entity = request.entity, !(1...Limits.entityNameBytesMax).contains(entity.utf8.count) {
+            throw Fault(.invalid, "an entity's name has 1 to \(Limits.entityNameBytesMax) bytes")
+        }
+        options = InputOptions(
+            format: request.format.inputFormat, logFormat: request.logFormat, defaultEntity: request.entity,
+            inputTimeZone: zone, nowMs: context.environment.nowMs())
+        var total = 0
+        for source in request.sources where source != "-" {
+            total += (try context.environment.files.status(source))?.size ?? 0
+        }
+        bytesTotal = request.sources.contains("-") ? 0 : total
+    }
+
+    var refusedCount: Int { counts.refusedCount + laterRefusals.values.reduce(0, +) }
+
+    /// Counts a row refused behind the parsers, where lines are no longer known.
+    func refuse(_ verdict: RowVerdict) {
+        laterRefusals[verdict.reason, default: 0] += 1
+        if firstRefusals.count < ParseReport.firstMax {
+            firstRefusals.append(
+                Refusal(source: current?.name ?? "", line: 0, reason: verdict.reason, detail: verdict.detail))
+        }
+    }
+
+    func fill(_ report: inout ImportReport) {
+        report.read = counts.read
+        report.refused = refusedCount
+        report.duplicateKeys = counts.duplicateKeys
+        report.stripped = counts.stripped
+        report.firstRefusals = firstRefusals
+        report.refusedByReason = laterRefusals
+        for (reason, count) in counts.refused { report.refusedByReason[reason.rawValue, default: 0] += count }
+    }
+
+    // MARK: Sources
+
+    /// The source to read from, opening the next one when needed; `nil` at the end of all.
+    private func source() throws(Fault) -> Current? {
+        if let current { return current }
+        guard nextSource < request.sources.count else { return nil }
+        let name = request.sources[nextSource]
+        nextSource += 1
+        let source = try InputSource(path: name, options: options)
+        var parsers: [ParserSlot] = []
+        for _ in 0..<threads {
+            let parser = try EventParsers.make(
+                source.description, options: options, identity: StoreLineIdentity(keyring))
+            parsers.append(ParserSlot(parser))
+        }
+        current = Current(source: source, name: name, parsers: parsers)
+        return current
+    }
+
+    private func endSource(_ ended: Current) {
+        merge(ended.source.takeReport(), ended.name)
+        bytesBefore += ended.source.bytesRead
+        current = nil
+        tell(force: true)
+    }
+
+    private func merge(_ report: ParseReport, _ name: String) {
+        for refusal in report.first where firstRefusals.count < ParseReport.firstMax {
+            firstRefusals.append(
+                Refusal(source: name, line: refusal.line, reason: refusal.reason.rawValue, detail: refusal.detail))
+        }
+        var report = report
+        report.first = []
+        counts.merge(report)
+    }
+
+    private func tell(force: Bool = false) {
+        guard let progress else { return }
+        let now = ContinuousClock.now
+        guard force || now - reported > .milliseconds(100) else { return }
+        reported = now
+        progress(
+            ImportProgress(
+                bytesRead: bytesBefore + (current?.source.bytesRead ?? 0), bytesTotal: bytesTotal,
+                eventsRead: counts.read))
+    }
+
+    // MARK: Parsing with all threads
+
+    /// What the workers of one call share.
+    private struct Shared {
+        var nextIndex = 0
+        var rows = 0
+        var isAtEnd = false
+        var fault: Fault?
+        var results: [(index: Int, batch: RowBatch, report: ParseReport)] = []
+    }
+
+    /// Parses chunks until there are about `rows` rows, or to the end of the source.
+    func parse(rows wanted: Int) throws(Fault) -> Parsed {
+        guard let current = try source() else { return Parsed(batches: [], isLast: true) }
+        let shared = Mutex(Shared())
+        let reading = NSLock()
+        let source = current.source
+        try Workers.run(current.parsers.count, threads: current.parsers.count) { (slot) throws(Fault) in
+            let parser = current.parsers[slot].parser
+            while true {
+                reading.lock()
+                let taken = ImportFeed.take(source, shared, wanted)
+                reading.unlock()
+                guard let (index, chunk) = taken else { return }
+                withExtendedLifetime(chunk) { _ = parser.parse(chunk.bytes, firstLine: chunk.firstLine) }
+                let batch = parser.takeBatch()
+                let report = parser.takeReport()
+                shared.withLock { state in
+                    state.rows += batch.rowCount
+                    state.results.append((index, batch, report))
+                }
+            }
+        }
+        var state = shared.withLock { $0 }
+        state.results.sort { $0.index < $1.index }
+        for result in state.results { merge(result.report, current.name) }
+        if state.isAtEnd { endSource(current) }
+        tell()
+        // What was readable before the damage is stored first.
+        damage = state.fault
+        let isLast = damage != nil || state.isAtEnd && nextSource >= request.sources.count
+        return Parsed(batches: state.results.map(\.batch).filter { $0.rowCount > 0 }, isLast: isLast)
+    }
+
+    /// The next chunk and its place in the order, or `nil` when this call is to end.
+    private static func take(
+        _ source: InputSource, _ shared: borrowing Mutex<Shared>, _ wanted: Int
+    ) -> (Int, InputChunk)? {
+        let mayGoOn = shared.withLock { $0.rows < wanted && !$0.isAtEnd && $0.fault == nil }
+        guard mayGoOn else { return nil }
+        do throws(Fault) {
+            guard let chunk = try source.nextChunk() else {
+                shared.withLock { $0.isAtEnd = true }
+                return nil
+            }
+            return shared.withLock { state in
+                state.nextIndex += 1
+                return (state.nextIndex - 1, chunk)
+            }
+        } catch {
+            shared.withLock { $0.fault = error }
+            return nil
+        }
+    }
+
+    // MARK: Parsing in small steps
+
+    /// Parses one source after the other in batches of exactly `rows` rows (the last of all may be smaller),
+    /// one thread, in order.
+    func forEachBatch(of rows: Int, _ body: (RowBatch) throws(Fault) -> Void) throws(Fault) {
+        while let current = try source() {
+            let parser = current.parsers[0].parser
+            while let chunk = try current.source.nextChunk() {
+                var offset = 0
+                var line = chunk.firstLine
+                while offset < chunk.bytes.count {
+                    let rest = UnsafeRawBufferPointer(rebasing: chunk.bytes[offset...])
+                    let progress = parser.parse(rest, firstLine: line, rowLimit: rows)
+                    offset += progress.bytes
+                    line += progress.lines
+                    if parser.rowCount >= rows {
+                        merge(parser.takeReport(), current.name)
+                        try body(parser.takeBatch())
+                        tell()
+                    }
+                    if progress.bytes == 0 { break }
+                }
+                withExtendedLifetime(chunk) {}
+            }
+            merge(parser.takeReport(), current.name)
+            if parser.rowCount > 0 { try body(parser.takeBatch()) }
+            endSource(current)
+        }
+    }
+}
+
+extension ImportRequest.Format {
+    var inputFormat: InputFormat? {
+        switch self {
+        case .auto: nil
+        case .ndjson: .ndjson
+        case .csv: .csv
+        case .clf: .clf
+        case .combined: .combined
+        case .vhostCombined: .vhostCombined
+        }
+    }
+}
+
+extension RowVerdict {
+    /// The stable word of a refusal.
+    var reason: String {
+        switch self {
+        case .unknownEntity: "unknown-entity"
+        case .tooManyNames: "too-many-names"
+        case .stored, .duplicate, .conflict, .expired: ""
+        }
+    }
+
+    var detail: String {
+        switch self {
+        case .unknownEntity: "an entity the store does not know, and new ones were not allowed"
+        case .tooManyNames: "more attribute or type names than an entity or the store may have"
+        case .stored, .duplicate, .conflict, .expired: ""
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// Visits the blocks of one partition that a filter may match: what ordered reads, counts, histograms and tails
+// have in common.
+
+import EventStoreCore
+import EventStoreQuery
+import EventStoreSegments
+
+/// A block of a segment, to find it again.
+struct BlockSource: Sendable {
+    let handle: SegmentHandle
+    let entry: SegmentEntityEntry
+    let block: Int
+}
+
+/// Where rows come from.
+enum RowSource: Sendable {
+    case block(BlockSource)
+    case memory(RowBatch)
+}
+
+/// One per thread. Knows the damage it met: a block that cannot be read is passed over and remembered.
+final class PartitionScan {
+    let context: ReadContext
+    let filter: RowFilter
+    let scanner: BlockScanner
+    private let sealer: StoreSealer
+    private let matcher: BlockMatcher
+    private(set) var damage: [Fault] = []
+
+    /// From this many entities of a segment on, its hot region is read as a whole.
+    private static let prefetchEntriesMin = 8
+
+    init(_ context: ReadContext, _ filter: RowFilter) {
+        self.context = context
+        self.filter = filter
+        sealer = StoreSealer(context.names)
+        scanner = BlockScanner(sealer: sealer)
+        matcher = BlockMatcher(filter)
+    }
+
+    /// The entries of a segment that the filter may match, by the index alone.
+    func entries(_ handle: SegmentHandle) throws(Fault) -> [SegmentEntityEntry] {
+        guard handle.times.overlaps(filter.times) else { return [] }
+        let entries = try handle.entries(context.catalog, of: filter.entities)
+        return entries.filter { entry in
+            entry.minTime <= filter.times.upperBound && entry.maxTime >= filter.times.lowerBound
+                && (filter.types == nil || entry.types.contains { filter.wants(type: $0.type) })
+        }
+    }
+
+    /// Calls `body` with the matching rows of each block of the segment that has any; the scanner is at it.
+    ///
+    /// - Parameter times: asked for each entity and block: the range still wanted, `nil` to pass it over.
+    func forEachBlock(
+        _ handle: SegmentHandle, _ entries: [SegmentEntityEntry],
+        times: (ClosedRange<Int64>) -> ClosedRange<Int64>?,
+        _ body: (BlockSource, UnsafeBufferPointer<UInt32>) throws(Fault) -> Void
+    ) throws(Fault) {
+        guard !entries.isEmpty else { return }
+        sealer.refresh()
+        let reader: SegmentReader
+        do throws(Fault) {
+            reader = try context.segmentFiles.reader(handle)
+            if entries.count >= PartitionScan.prefetchEntriesMin { try scanner.prefetch(reader) }
+        } catch {
+            try remember(error.at(file: handle.path))
+            return
+        }
+        for entry in entries {
+            guard let wanted = times(entry.minTime...entry.maxTime) else { continue }
+            do throws(Fault) {
+                try scanner.open(reader, entry)
+                for block in 0..<scanner.blockCount {
+                    let info = scanner.block(block)
+                    guard let narrowed = times(info.minTime...info.maxTime) else { continue }
+                    try visit(BlockSource(handle: handle, entry: entry, block: block), narrowed, wanted, body)
+                }
+            } catch {
+                try remember(error.at(file: handle.path, entity: entry.entity))
+            }
+        }
+    }
+
+    private func visit(
+        _ source: BlockSource, _ narrowed: ClosedRange<Int64>, _ wanted: ClosedRange<Int64>,
+        _ body: (BlockSource, UnsafeBufferPointer<UInt32>) throws(Fault) -> Void
+    ) throws(Fault) {
+        guard narrowed.overlaps(filter.times) else { return }
+        do throws(Fault) {
+            let rows = try matcher.match(scanner, block: source.block, times: narrowed.clamped(to: filter.times))
+            if !rows.isEmpty { try body(source, rows) }
+        } catch {
+            try remember(error)
+        }
+    }
+
+    /// Damage costs what is damaged; anything else ends the read.
+    private func remember(_ fault: Fault) throws(Fault) {
+        guard fault.code == .damaged || fault.code == .tampered else { throw fault }
+        damage.append(fault)
+    }
+}
