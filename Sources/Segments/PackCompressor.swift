@@ -7,7 +7,7 @@ import CLZ4
 import EventStoreCore
 
 /// Compresses packs. One per thread: it owns the state LZ4 works in.
-final class PackCompressor {
+package final class PackCompressor {
     /// Above this the preset dictionary no longer pays for being looked at.
     static let presetBytesMax = 64 * 1024
     static let highLevel: Int32 = 12
@@ -18,7 +18,7 @@ final class PackCompressor {
     private var highPrepared: UnsafeMutablePointer<LZ4_streamHC_t>?
     private var target = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
 
-    init() {
+    package init() {
         stream = .allocate(capacity: 1)
         prepared = .allocate(capacity: 1)
         LZ4_initStream(stream, MemoryLayout<LZ4_stream_t>.size)
@@ -37,7 +37,9 @@ final class PackCompressor {
 
     /// The bytes to seal and how they came about: `plain` itself when compression saves less than a tenth.
     /// The result is valid until the next call.
-    func compress(_ plain: UnsafeRawBufferPointer, high: Bool) -> (bytes: UnsafeRawBufferPointer, codec: PackCodec) {
+    package func compress(
+        _ plain: UnsafeRawBufferPointer, high: Bool
+    ) -> (bytes: UnsafeRawBufferPointer, codec: PackCodec) {
         guard plain.count >= 32, plain.count <= Limits.packRawBytesMax else { return (plain, .raw) }
         // A result that does not fit is not wanted either.
         let room = plain.count - plain.count / 10
@@ -91,7 +93,7 @@ final class PackCompressor {
     }
 
     /// Fills `plain` exactly, or throws `damaged`.
-    static func decompress(
+    package static func decompress(
         _ packed: UnsafeRawBufferPointer, codec: PackCodec, into plain: UnsafeMutableRawBufferPointer
     ) throws(Fault) {
         if plain.count == 0 { return }

@@ -3,6 +3,8 @@
 //
 // Offsets are derived one from the other. Everything is little-endian. Values on disk are never reused.
 
+import EventStoreCore
+
 package enum SegmentFormat {
     /// "EVSG" read as bytes.
     static let magic: UInt32 = 0x4753_5645
@@ -21,13 +23,36 @@ package enum SegmentFormat {
         static let byteCount = checksum + 4
     }
 
-    /// The plain footer, the last 16 bytes of the file. The sealed directory ends where it begins.
+    /// The plain footer, the last 40 bytes of the file. The sealed directory ends where it begins. The hot
+    /// region begins behind the header; each region ends where the next begins.
     enum Footer {
-        static let directoryLength = 0
-        static let directoryRawLength = directoryLength + 4
-        static let checksum = directoryRawLength + 4
+        static let stringsStart = 0
+        static let idsStart = stringsStart + 8
+        static let vocabularyStart = idsStart + 8
+        static let directoryLength = vocabularyStart + 8
+        /// As in `HeadPrefix`.
+        static let directoryPrefix = directoryLength + 4
+        static let checksum = directoryPrefix + 4
         static let magic = checksum + 4
         static let byteCount = magic + 4
+    }
+
+    /// The plain word before a head pack: raw length in bits 0–29, codec in bits 30–31. Both are authenticated.
+    enum HeadPrefix {
+        static let byteCount = 4
+        static let lengthMask: UInt32 = 0x3fff_ffff
+
+        static func make(rawLength: Int, codec: PackCodec) -> UInt32 {
+            UInt32(truncatingIfNeeded: rawLength) | UInt32(codec.rawValue) << 30
+        }
+
+        static func parse(_ word: UInt32) throws(Fault) -> (rawLength: Int, codec: PackCodec) {
+            let length = Int(word & lengthMask)
+            guard length <= Limits.packRawBytesMax, let codec = PackCodec(rawValue: UInt8(word >> 30)) else {
+                throw Fault(.damaged, "the word before a sealed pack is no length and codec")
+            }
+            return (length, codec)
+        }
     }
 
     static let tagBytes = 16
@@ -50,6 +75,9 @@ package enum SegmentFormat {
     static let directoryOwner: UInt32 = 0xffff_ffff
     static let vocabularyOwner: UInt32 = 0xffff_fffe
 
+    /// Entity numbers stay below this.
+    package static let entityNumberEnd: UInt32 = 1 << 28
+
     static let msPerHour: Int64 = 3_600_000
 
     /// An entity whose directory, columns and ids come to at most this is one single pack.
@@ -60,6 +88,10 @@ package enum SegmentFormat {
     static let ownBlockRowsMin = 16_384
     /// A column whose bytes would exceed this makes its block be cut in two.
     static let columnBytesMax = 12 << 20
+    /// So does a block's directory.
+    static let blockDirectoryBytesMax = 1 << 20
+    /// What a directory may come to when read: one row may need more than the above.
+    static let hotBytesInHeadMax = 16 * 1024
 }
 
 /// How the bytes of a pack are stored before they are sealed.
@@ -68,16 +100,6 @@ package enum PackCodec: UInt8, Sendable {
     case lz4 = 1
     /// LZ4 with the format's preset dictionary as the 64 KiB before the first byte.
     case lz4Preset = 2
-}
-
-/// Where a pack of a block stands.
-enum Region: UInt8 {
-    /// Head packs and hot columns.
-    case hot = 0
-    /// Long or rarely asked strings.
-    case strings = 1
-    /// Ids, and Bloom filters.
-    case ids = 2
 }
 
 /// CRC-32C (Castagnoli), as in RFC 3720 appendix B.4: guards the plain header and footer against rot.

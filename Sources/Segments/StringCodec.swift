@@ -1,6 +1,7 @@
 // String columns (kinds `string` and `json`): which values there are, and which row has which.
 //
-// Tag byte: form in bits 0–1, code form in bits 2–4, bit 5: some entries stand in the segment's vocabulary.
+// Tag byte: form in bits 0–1, code form in bits 2–4, bit 5: some entries stand in the segment's vocabulary,
+// bit 6: the payload stands in the strings region.
 //   single      one value for all rows                      [shared number] or one literal
 //   distinct    a literal for every row, no codes           literals
 //   dictionary  varint n; [varint s, u8 width];             s shared numbers in `width` bits, n - s literals,
@@ -47,6 +48,8 @@ struct StringColumnInput {
 
 enum StringCodec {
     static let sharedFlag: UInt8 = 0x20
+    /// Set in the tag of a column whose payload stands in the strings region; means nothing to the codec.
+    static let farFlag: UInt8 = 0x40
 
     // MARK: Encoding
 
@@ -176,7 +179,7 @@ enum StringCodec {
 
     static func parse(_ reader: inout ByteReader, count: Int) throws(Fault) -> StringLayout {
         let tag = try reader.u8()
-        guard let form = StringColumnForm(rawValue: tag & 3), tag & 0xc0 == 0, count > 0 else { throw unknown(tag) }
+        guard let form = StringColumnForm(rawValue: tag & 3), tag & 0x80 == 0, count > 0 else { throw unknown(tag) }
         var layout = StringLayout(form: form, count: count)
         let hasShared = tag & sharedFlag != 0
         switch form {

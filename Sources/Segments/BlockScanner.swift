@@ -1,0 +1,246 @@
+// Reads one entity of a segment after the other: opens its head pack, then whatever column is asked for.
+//
+// Everything handed out points into the scanner's arena and lasts until the next `open`.
+
+import EventStoreCore
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// What is known of a block without decoding a column.
+package struct ScannedBlock {
+    package var rows: Int
+    /// Milliseconds, both inclusive.
+    package var minTime: Int64
+    package var maxTime: Int64
+    package var shapes: UnsafeBufferPointer<BlockShape>
+    /// The block's columns, ascending by key.
+    package var columns: UnsafeBufferPointer<ColumnKey>
+}
+
+/// Decoded values of one column of a block, for the rows that have it.
+package struct BlockColumn {
+    package enum Values {
+        case strings(StringColumn)
+        case integers(UnsafePointer<Int64>)
+        case doubles(UnsafePointer<Double>)
+        case bools(UnsafePointer<Bool>)
+    }
+    package var values: Values
+    /// Present values.
+    package var count: Int
+    /// Row → index among the present values, -1 where absent; nil when every row has the column.
+    package var dense: UnsafePointer<Int32>?
+}
+
+/// Reads entities of segments. One per thread: its buffers are reused.
+package final class BlockScanner {
+    let sealer: any BlockSealer
+    let arena = Arena()
+    private(set) var segment: SegmentReader?
+    private(set) var entry: SegmentEntityEntry?
+    private var blocks: [BlockState] = []
+    private(set) package var blockCount = 0
+    private var keyID: UInt64 = 0
+
+    private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
+    private var window = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    private var windowOffset = 0
+    private var windowCount = 0
+    private var windowSegment: SegmentReader?
+    static let windowBytes = 4 << 20
+
+    package init(sealer: any BlockSealer) { self.sealer = sealer }
+
+    deinit {
+        buffer.deallocate()
+        window.deallocate()
+    }
+
+    /// Memory held, in bytes.
+    package var byteCount: Int { arena.byteCount + buffer.count + window.count }
+
+    // MARK: Opening
+
+    /// Serves the hot region of this segment from memory from now on, read in few large pieces, as long as
+    /// entities are opened in ascending order of place.
+    package func prefetch(_ segment: SegmentReader) throws(Fault) {
+        if windowSegment === segment { return }
+        windowSegment = segment
+        windowCount = 0
+        do throws(Fault) { try moveWindow(to: SegmentRegions.hot, segment) } catch {
+            windowSegment = nil
+            throw error.at(file: segment.path)
+        }
+    }
+
+    private func moveWindow(to offset: Int, _ segment: SegmentReader) throws(Fault) {
+        if window.count == 0 { window = .allocate(byteCount: BlockScanner.windowBytes, alignment: 16) }
+        windowCount = 0
+        let length = min(BlockScanner.windowBytes, segment.regions.strings - offset)
+        guard length > 0, let base = window.baseAddress else { return }
+        try segment.file.read(into: UnsafeMutableRawBufferPointer(start: base, count: length), at: offset)
+        windowOffset = offset
+        windowCount = length
+    }
+
+    /// Opens the head of an entity; blocks and columns of the one before are gone.
+    package func open(_ segment: SegmentReader, _ entry: SegmentEntityEntry) throws(Fault) {
+        arena.reset()
+        blockCount = 0
+        self.segment = segment
+        self.entry = entry
+        do throws(Fault) {
+            keyID = try sealer.entityKeyID(entry.entity)
+            try openHead(segment, entry)
+        } catch {
+            blockCount = 0
+            var fault = error.at(file: segment.path, entity: entry.entity)
+            fault.place.offset = error.place.offset ?? entry.headOffset
+            fault.place.timeRange = fault.place.timeRange ?? entry.minTime..<max(entry.maxTime, entry.minTime)
+            throw fault
+        }
+    }
+
+    private func openHead(_ segment: SegmentReader, _ entry: SegmentEntityEntry) throws(Fault) {
+        let prefixBytes = SegmentFormat.HeadPrefix.byteCount
+        guard entry.headOffset >= SegmentRegions.hot, entry.headLength >= prefixBytes + SegmentFormat.tagBytes,
+            entry.headLength <= segment.regions.strings - entry.headOffset
+        else { throw Fault(.damaged, "a head pack lies outside its region") }
+        let stored = try bytes(at: entry.headOffset, entry.headLength, segment)
+        let word = UInt32(littleEndian: stored.loadUnaligned(as: UInt32.self))
+        let (rawLength, codec) = try SegmentFormat.HeadPrefix.parse(word)
+        let head = try PackOpening.open(
+            UnsafeRawBufferPointer(rebasing: stored[prefixBytes...]),
+            identity(segment, block: 0, pack: 0, rows: entry.rows), codec: codec, rawLength: rawLength,
+            sealer: sealer, arena: arena)
+        var reader = ByteReader(head)
+        let count = try reader.count(max: max(entry.rows, 1))
+        let end = entry.headOffset + entry.headLength
+        if count == 1 {
+            let block = state(0)
+            block.reset(rows: entry.rows, minTime: entry.minTime, maxTime: entry.maxTime)
+            try BlockDirectoryReader.read(
+                try reader.raw(reader.remaining), into: block, surroundings(segment, hotStart: end, isOnly: true),
+                arena: arena)
+        } else {
+            try openBlocks(count, &reader, from: end, segment, entry)
+        }
+        blockCount = count
+    }
+
+    private func surroundings(_ segment: SegmentReader, hotStart: Int, isOnly: Bool) -> BlockSurroundings {
+        BlockSurroundings(
+            hotStart: hotStart, regions: segment.regions, isOnly: isOnly, partitionStart: segment.partitionStart,
+            sequenceBase: segment.sequenceBase)
+    }
+
+    private func state(_ index: Int) -> BlockState {
+        while blocks.count <= index { blocks.append(BlockState()) }
+        return blocks[index]
+    }
+
+    /// Heads of several blocks stand right behind the entity's head, in their order.
+    private func openBlocks(
+        _ count: Int, _ reader: inout ByteReader, from start: Int, _ segment: SegmentReader, _ entry: SegmentEntityEntry
+    ) throws(Fault) {
+        var packs: [PackSlot] = []
+        var offset = start
+        var rest = entry.rows
+        for index in 0..<count {
+            let rows = try reader.count(max: rest)
+            rest -= rows
+            let minTime = segment.partitionStart &+ (try reader.zigzag())
+            let maxTime = minTime &+ Int64(bitPattern: try reader.varint())
+            guard let word = UInt32(exactly: try reader.varint()) else { throw damagedHead() }
+            let (rawLength, codec) = try SegmentFormat.HeadPrefix.parse(word)
+            let length = try reader.count(max: segment.regions.strings - offset)
+            guard length >= SegmentFormat.tagBytes, minTime <= maxTime else { throw damagedHead() }
+            packs.append(
+                PackSlot(offset: offset, length: length, rawLength: rawLength, codec: codec, number: 0, memory: nil))
+            state(index).reset(rows: rows, minTime: minTime, maxTime: maxTime)
+            offset += length
+        }
+        guard rest == 0, reader.isAtEnd else { throw damagedHead() }
+        for index in 0..<count {
+            let block = blocks[index]
+            do throws(Fault) {
+                let stored = try bytes(at: packs[index].offset, packs[index].length, segment)
+                let head = try PackOpening.open(
+                    stored, identity(segment, block: index + 1, pack: 0, rows: block.rows), codec: packs[index].codec,
+                    rawLength: packs[index].rawLength, sealer: sealer, arena: arena)
+                try BlockDirectoryReader.read(
+                    head, into: block, surroundings(segment, hotStart: offset, isOnly: false), arena: arena)
+            } catch { throw error.at(block: UInt32(truncatingIfNeeded: index)) }
+        }
+    }
+
+    private func damagedHead() -> Fault { Fault(.damaged, "the blocks of an entity's head do not add up") }
+
+    private func identity(_ segment: SegmentReader, block: Int, pack: Int, rows: Int) -> PackIdentity {
+        .entity(entry?.entity ?? 0, keyID: keyID, segment: segment.id, block: block, pack: pack, rows: rows)
+    }
+
+    /// Bytes of the file, valid until the next call.
+    private func bytes(at offset: Int, _ count: Int, _ segment: SegmentReader) throws(Fault) -> UnsafeRawBufferPointer {
+        if windowSegment === segment, count <= BlockScanner.windowBytes, offset + count <= segment.regions.strings {
+            if offset < windowOffset || offset + count > windowOffset + windowCount {
+                try moveWindow(to: offset, segment)
+            }
+            let start = offset - windowOffset
+            return UnsafeRawBufferPointer(rebasing: window[start..<start + count])
+        }
+        if buffer.count < count {
+            buffer.deallocate()
+            buffer = .allocate(byteCount: count, alignment: 16)
+        }
+        let target = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
+        try segment.file.read(into: target, at: offset)
+        return UnsafeRawBufferPointer(target)
+    }
+
+    // MARK: Packs
+
+    func blockState(_ index: Int) -> BlockState {
+        precondition(index >= 0 && index < blockCount, "no such block")
+        return blocks[index]
+    }
+
+    func payload(_ place: PayloadPlace, _ block: BlockState, _ index: Int) throws(Fault) -> UnsafeRawBufferPointer {
+        if place.length == 0 { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        let memory = try pack(place.pack, block, index)
+        return UnsafeRawBufferPointer(rebasing: memory[place.start..<place.start + place.length])
+    }
+
+    /// The raw bytes of a pack, opened once.
+    func pack(_ number: Int, _ block: BlockState, _ index: Int) throws(Fault) -> UnsafeRawBufferPointer {
+        if let memory = block.packs[number].memory { return memory }
+        guard let segment else { preconditionFailure("nothing is open") }
+        let slot = block.packs[number]
+        do throws(Fault) {
+            let memory = try PackOpening.open(
+                try bytes(at: slot.offset, slot.length, segment),
+                identity(segment, block: index + 1, pack: slot.number, rows: block.rows), codec: slot.codec,
+                rawLength: slot.rawLength, sealer: sealer, arena: arena)
+            block.packs[number].memory = memory
+            return memory
+        } catch {
+            var fault = error
+            fault.place.offset = error.place.offset ?? slot.offset
+            throw fault
+        }
+    }
+
+    /// Fills in where a fault of a block happened.
+    func located(_ fault: Fault, _ index: Int) -> Fault {
+        var located = fault.at(file: segment?.path, entity: entry?.entity, block: UInt32(truncatingIfNeeded: index))
+        let block = blocks[index]
+        located.place.timeRange = fault.place.timeRange ?? block.minTime..<max(block.minTime, block.maxTime)
+        return located
+    }
+}
