@@ -180,6 +180,17 @@ package final class Keyring: Sendable {
         }
     }
 
+    /// Reads the file again and checks all of it. Throws what `open` throws; a ring that another process
+    /// rewrote under a new master key is `wrongKey`.
+    package func verifyFile() throws(Fault) {
+        do throws(Fault) {
+            let file = try Keyring.read(path, environment)
+            _ = try openRewritten(file, state.withLock { $0.master })
+        } catch {
+            throw error.at(file: path)
+        }
+    }
+
     func readHeader() throws(Fault) -> [UInt8] {
         let handle = try environment.files.openForReading(path)
         defer { handle.close() }

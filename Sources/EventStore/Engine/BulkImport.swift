@@ -96,13 +96,13 @@ final class BulkImport {
         if kept.count == batch.rowCount {
             pending.append(batch)
         } else if !kept.isEmpty {
-            pending.append(try BulkImport.copy(batch, kept))
+            pending.append(BulkImport.copy(batch, kept))
         }
     }
 
-    private static func copy(_ batch: RowBatch, _ rows: [UInt32]) throws(Fault) -> RowBatch {
+    private static func copy(_ batch: RowBatch, _ rows: [UInt32]) -> RowBatch {
         let collector = RowCollector()
-        try rows.withUnsafeBufferPointer { (rows) throws(Fault) in try collector.append(batch, rows: rows) }
+        rows.withUnsafeBufferPointer { collector.append(batch, rows: $0) }
         return collector.takeBatch()
     }
 
@@ -129,7 +129,7 @@ final class BulkImport {
         report.stored += job.stored
         report.duplicates += job.duplicates
         report.conflicts += job.conflicts
-        try keepRest(of: split, ready)
+        keepRest(of: split, ready)
     }
 
     /// Which partitions to write now: those that are large, but not the newest, which is still growing. When
@@ -141,7 +141,7 @@ final class BulkImport {
         return rows * 2 >= groupRows ? ready : partitions
     }
 
-    private func keepRest(of split: [PartitionRefs], _ ready: [PartitionRefs]) throws(Fault) {
+    private func keepRest(of split: [PartitionRefs], _ ready: [PartitionRefs]) {
         let written = Set(ready.map(\.start))
         let rest = split.filter { !written.contains($0.start) }
         guard !rest.isEmpty else {
@@ -154,9 +154,7 @@ final class BulkImport {
         }
         let collector = RowCollector()
         for (number, chosen) in rows.enumerated() where !chosen.isEmpty {
-            try chosen.withUnsafeBufferPointer { (rows) throws(Fault) in
-                try collector.append(pending[number], rows: rows)
-            }
+            chosen.withUnsafeBufferPointer { collector.append(pending[number], rows: $0) }
         }
         pending = [collector.takeBatch()]
     }

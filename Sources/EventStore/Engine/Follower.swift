@@ -52,7 +52,11 @@ final class Follower: Sendable {
     private func loadSegments(_ reader: CatalogReader, _ state: inout State) throws(Fault) {
         var handles: [Int64: SegmentHandle] = [:]
         for info in try reader.segments(overlapping: nil) where info.state == CatalogSegment.live {
-            handles[info.number] = try state.handles[info.number] ?? SegmentHandle(info, files: context.files)
+            if let known = state.handles[info.number] {
+                handles[info.number] = known
+            } else {
+                handles[info.number] = try SegmentHandle(info, files: context.files)
+            }
         }
         for number in state.handles.keys where handles[number] == nil { context.segmentFiles.forget(number) }
         state.handles = handles

@@ -26,6 +26,10 @@ final class PartitionScan {
     private let sealer: StoreSealer
     private let matcher: BlockMatcher
     private(set) var damage: [Fault] = []
+    /// Files held open for this read, by number of the segment.
+    var readers: [Int64: SegmentReader] = [:]
+    /// Whether a file that is not there is damage, or a reason to look again what the catalog says.
+    var missingIsDamage = false
 
     /// From this many entities of a segment on, its hot region is read as a whole.
     private static let prefetchEntriesMin = 8
@@ -60,20 +64,20 @@ final class PartitionScan {
         sealer.refresh()
         let reader: SegmentReader
         do throws(Fault) {
-            reader = try context.segmentFiles.reader(handle)
+            reader = try self.reader(handle)
             if entries.count >= PartitionScan.prefetchEntriesMin { try scanner.prefetch(reader) }
         } catch {
             try remember(error.at(file: handle.path))
             return
         }
         for entry in entries {
-            guard let wanted = times(entry.minTime...entry.maxTime) else { continue }
+            guard times(entry.minTime...entry.maxTime) != nil else { continue }
             do throws(Fault) {
                 try scanner.open(reader, entry)
                 for block in 0..<scanner.blockCount {
                     let info = scanner.block(block)
                     guard let narrowed = times(info.minTime...info.maxTime) else { continue }
-                    try visit(BlockSource(handle: handle, entry: entry, block: block), narrowed, wanted, body)
+                    try visit(BlockSource(handle: handle, entry: entry, block: block), narrowed, body)
                 }
             } catch {
                 try remember(error.at(file: handle.path, entity: entry.entity))
@@ -82,7 +86,7 @@ final class PartitionScan {
     }
 
     private func visit(
-        _ source: BlockSource, _ narrowed: ClosedRange<Int64>, _ wanted: ClosedRange<Int64>,
+        _ source: BlockSource, _ narrowed: ClosedRange<Int64>,
         _ body: (BlockSource, UnsafeBufferPointer<UInt32>) throws(Fault) -> Void
     ) throws(Fault) {
         guard narrowed.overlaps(filter.times) else { return }
@@ -94,8 +98,17 @@ final class PartitionScan {
         }
     }
 
+    func reader(_ handle: SegmentHandle) throws(Fault) -> SegmentReader {
+        if let known = readers[handle.info.number] { return known }
+        return try context.segmentFiles.reader(handle)
+    }
+
     /// Damage costs what is damaged; anything else ends the read.
-    private func remember(_ fault: Fault) throws(Fault) {
+    func remember(_ fault: Fault) throws(Fault) {
+        var fault = fault
+        if fault.code == .notFound, missingIsDamage {
+            fault = Fault(.damaged, "the segment's file is missing", at: fault.place)
+        }
         guard fault.code == .damaged || fault.code == .tampered else { throw fault }
         damage.append(fault)
     }

@@ -248,7 +248,7 @@ final class WriterLane: @unchecked Sendable {
         if kept.isEmpty { return nil }
         if kept.count == batch.rowCount { return batch }
         let collector = RowCollector()
-        try kept.withUnsafeBufferPointer { (rows) throws(Fault) in try collector.append(batch, rows: rows) }
+        kept.withUnsafeBufferPointer { collector.append(batch, rows: $0) }
         return collector.takeBatch()
     }
 

@@ -72,11 +72,11 @@ package final class BlockMatcher {
         case .integer, .bool, .double:
             guard let zone = scanner.zone(block, key) else { return true }
             switch zone {
-            case .integers(let range):
+            case .integers(let least, let greatest):
                 let test = key.kind == .bool ? predicate.bools : predicate.integers
-                return test?.canMatch(least: range.lowerBound, greatest: range.upperBound) ?? false
-            case .doubles(let range):
-                return predicate.doubles?.canMatch(least: range.lowerBound, greatest: range.upperBound) ?? false
+                return test?.canMatch(least: least, greatest: greatest) ?? false
+            case .doubles(let least, let greatest):
+                return predicate.doubles?.canMatch(least: least, greatest: greatest) ?? false
             }
         }
     }
@@ -130,7 +130,7 @@ package final class BlockMatcher {
         case .integers(let values):
             if let test = predicate.integers { mark(column, rowCount) { test.matches(values[$0]) } }
         case .bools(let values):
-            if let test = predicate.bools { mark(column, rowCount) { test.matches(Int64(values[$0])) } }
+            if let test = predicate.bools { mark(column, rowCount) { test.matches(values[$0] ? 1 : 0) } }
         case .doubles(let values):
             if let test = predicate.doubles { mark(column, rowCount) { test.matches(values[$0]) } }
         }

@@ -1,0 +1,167 @@
+// Merging the segments of a partition into few, well-packed ones.
+//
+// The old segments stay until the catalog knows the new ones: one transaction adds these and marks those for
+// removal, then files go, then their rows. Cut short anywhere, nothing is lost and nothing is there twice.
+
+import EventStoreCatalog
+import EventStoreCore
+import EventStoreSegments
+import Foundation
+import Synchronization
+
+extension StoreEngine {
+    /// Rows merged at a time: what bounds the memory of a compaction, twice over with two threads.
+    private static let mergeRowsMax = 393_216
+    /// A segment of this level was packed as well as it goes.
+    static let packedLevel = 1
+
+    func compact(progress: (@Sendable (Double) -> Void)?) throws(Fault) -> CompactReport {
+        let lane = try writer()
+        let start = ContinuousClock.now
+        var report = CompactReport()
+        maintenance.lock()
+        defer {
+            maintenance.unlock()
+            lane.announceFlush()
+        }
+        report.bytesBefore = try storeBytes()
+        try flushLocked(lane)
+        let before = lane.published.withLock { $0.segments }
+        report.segmentsBefore = before.all.count
+        let partitions = Dictionary(grouping: before.all) { $0.info.partitionStart }.values
+            .filter { StoreEngine.needsMerge($0) }
+            .sorted { $0[0].info.partitionStart < $1[0].info.partitionStart }
+        let done = Atomic<Int>(0)
+        let threads = max(1, min(context.threads, context.memoryBudget / (128 << 20)))
+        try Workers.run(partitions.count, threads: threads) { [self] (index) throws(Fault) in
+            try merge(partitions[index], lane)
+            progress?(Double(done.add(1, ordering: .relaxed).newValue) / Double(partitions.count))
+        }
+        try shrinkCatalog(lane)
+        report.segmentsAfter = lane.published.withLock { $0.segments.all.count }
+        report.bytesAfter = try storeBytes()
+        report.seconds = (ContinuousClock.now - start) / .seconds(1)
+        return report
+    }
+
+    private static func needsMerge(_ handles: [SegmentHandle]) -> Bool {
+        handles.count > 1 && handles.reduce(0) { $0 + $1.info.rows } <= Limits.segmentRowsMax
+            || handles.contains { $0.info.level < packedLevel }
+    }
+
+    private func storeBytes() throws(Fault) -> Int {
+        var stats = StoreStats()
+        try addSizes(&stats, try snapshot())
+        return stats.bytes
+    }
+
+    // MARK: One partition
+
+    private func merge(_ handles: [SegmentHandle], _ lane: WriterLane) throws(Fault) {
+        let base = handles.map(\.info.minSequence).min() ?? 0
+        var written: [WrittenSegment] = []
+        do throws(Fault) {
+            for group in try mergeGroups(handles) { written += try write(group, handles, sequenceBase: base) }
+            try writing.syncDirectories(written)
+            let rows = written.reduce(0) { $0 + $1.summary.rows }
+            guard rows == handles.reduce(0, { $0 + $1.info.rows }) else {
+                throw Fault(.damaged, "merged segments have another number of rows than those they came from")
+            }
+        } catch {
+            writing.discard(written)
+            throw error
+        }
+        let segments = written
+        // Readers of older snapshots keep their files open.
+        for handle in handles { handle.pin(try context.segmentFiles.reader(handle)) }
+        do throws(Fault) {
+            try lane.exclusively { () throws(Fault) in
+                try lane.publish(segments, sequenceBase: base, replacing: handles)
+            }
+        } catch {
+            if !lane.isPoisoned { writing.discard(segments) }
+            throw error
+        }
+        try remove(handles, lane)
+    }
+
+    /// Unlinks what the catalog has marked, then forgets it.
+    func remove(_ handles: [SegmentHandle], _ lane: WriterLane) throws(Fault) {
+        for handle in handles {
+            try SegmentRemoval.unlink(handle.path, context.environment)
+            context.segmentFiles.forget(handle.info.number)
+        }
+        for start in Set(handles.map(\.info.partitionStart)) {
+            try context.environment.files.syncDirectory(context.files.directory(partitionStart: start))
+        }
+        try lane.exclusively { () throws(Fault) in
+            var change = CatalogChange()
+            change.removeSegments = handles.map(\.info.number)
+            _ = try lane.commit(change)
+        }
+    }
+
+    /// Entities by number, in groups that fit into memory.
+    private func mergeGroups(_ handles: [SegmentHandle]) throws(Fault) -> [ClosedRange<UInt32>] {
+        var rows: [UInt32: Int] = [:]
+        for handle in handles {
+            for entry in try handle.entries(context.catalog) { rows[entry.entity, default: 0] += entry.rows }
+        }
+        var groups: [ClosedRange<UInt32>] = []
+        var first: UInt32?
+        var last: UInt32 = 0
+        var count = 0
+        for (entity, entityRows) in rows.sorted(by: { $0.key < $1.key }) {
+            if let start = first, count + entityRows > StoreEngine.mergeRowsMax {
+                groups.append(start...last)
+                first = nil
+                count = 0
+            }
+            first = first ?? entity
+            last = entity
+            count += entityRows
+        }
+        if let first { groups.append(first...last) }
+        return groups
+    }
+
+    private func write(
+        _ entities: ClosedRange<UInt32>, _ handles: [SegmentHandle], sequenceBase: UInt64
+    ) throws(Fault) -> [WrittenSegment] {
+        let sealer = StoreSealer(context.names)
+        let scanner = BlockScanner(sealer: sealer)
+        let collector = RowCollector()
+        var all: [UInt32] = []
+        for handle in handles {
+            let reader = try context.segmentFiles.reader(handle)
+            try scanner.prefetch(reader)
+            for entry in try handle.entries(context.catalog) where entities.contains(entry.entity) {
+                try scanner.open(reader, entry)
+                for block in 0..<scanner.blockCount {
+                    let rows = scanner.block(block).rows
+                    while all.count < rows { all.append(UInt32(all.count)) }
+                    try all.withUnsafeBufferPointer { (all) throws(Fault) in
+                        try collector.append(
+                            scanner, block: block, rows: UnsafeBufferPointer(rebasing: all[0..<rows]))
+                    }
+                }
+            }
+        }
+        let batch = collector.takeBatch()
+        let start = handles[0].info.partitionStart
+        let refs = PartitionRefs(start: start, length: handles[0].info.partitionMs)
+        for row in 0..<batch.rowCount { refs.append(RowRef(batch: 0, row: UInt32(row))) }
+        refs.sort([batch])
+        let writer = SegmentWriter(sealer: sealer, environment: context.environment)
+        return try writing.write(
+            refs.buffer, of: [batch], partitionStart: start, partitionMs: refs.length, level: StoreEngine.packedLevel,
+            options: writing.options(highCompression: true, sequenceBase: sequenceBase), writer: writer)
+    }
+
+    private func shrinkCatalog(_ lane: WriterLane) throws(Fault) {
+        try lane.exclusively { () throws(Fault) in
+            _ = try context.catalog.vacuumFreePages()
+            _ = try context.catalog.checkpointAndTruncate()
+        }
+    }
+}
