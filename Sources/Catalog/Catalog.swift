@@ -62,8 +62,20 @@ package final class Catalog: Sendable {
         try CatalogConnection.checkAccess(path, writing: mode == .writer)
         var writer: DatabaseQueue?
         if mode == .writer {
+            let log = try LogInspection.inspect(path + "-wal")
+            if let finding = log.finding {
+                throw Fault(
+                    .damaged,
+                    "\(finding); nothing was changed: open for reading to save what is left, or restore a backup",
+                    at: .init(file: path + "-wal"))
+            }
             writer = try faulting(path) {
-                try DatabaseQueue(path: path, configuration: CatalogConnection.writing)
+                let queue = try DatabaseQueue(path: path, configuration: CatalogConnection.writing)
+                // A torn tail goes, so that the next inspection does not take it for part of a later one.
+                if log.isTorn {
+                    try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+                }
+                return queue
             }
         }
         let catalog = Catalog(path: path, mode: mode, writer: writer)
@@ -123,6 +135,18 @@ package final class Catalog: Sendable {
             // Each step of this pragma moves one page: it must be stepped to its end.
             _ = try Row.fetchAll(database, sql: "PRAGMA incremental_vacuum(\(limit ?? 0))")
             return before - (try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0)
+        }
+    }
+
+    /// Writes the log back and leaves WAL mode, so that the one file can be read from a medium that cannot be
+    /// written. The next writer enters WAL mode again. Throws `locked` while anything reads.
+    package func leaveLogMode() throws(Fault) {
+        readers.closeIdle()
+        let mode = try write { (database) throws in
+            try String.fetchOne(database, sql: "PRAGMA journal_mode = DELETE")
+        }
+        guard mode == "delete" else {
+            throw Fault(.locked, "the catalog is being read; its log cannot be removed", at: .init(file: path))
         }
     }
 

@@ -19,6 +19,7 @@ enum CatalogConnection {
 
     static var creating: Configuration {
         configured(readonly: false) { database in
+            try PageChecksums.reserve(database)
             try database.execute(
                 sql: """
                     PRAGMA page_size = \(CatalogSchema.pageBytes);
@@ -30,12 +31,16 @@ enum CatalogConnection {
     }
 
     static var writing: Configuration {
-        configured(readonly: false) { database in try writerPragmas(database) }
+        configured(readonly: false) { database in
+            try writerPragmas(database)
+            // An exported catalog is not in WAL mode until somebody writes to it.
+            try database.execute(sql: "PRAGMA journal_mode = WAL")
+        }
     }
 
     static var reading: Configuration {
         configured(readonly: true) { database in
-            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY")
+            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
         }
     }
 
@@ -47,7 +52,6 @@ enum CatalogConnection {
                 PRAGMA wal_autocheckpoint = \(checkpointPages);
                 PRAGMA journal_size_limit = \(64 << 20);
                 PRAGMA secure_delete = FAST;
-                PRAGMA temp_store = MEMORY;
                 PRAGMA cache_size = -8000;
                 """)
     }
@@ -60,7 +64,11 @@ enum CatalogConnection {
         configuration.foreignKeysEnabled = false
         configuration.busyMode = .timeout(5)
         configuration.label = readonly ? "eventstore.catalog.reader" : "eventstore.catalog.writer"
-        configuration.prepareDatabase(prepare)
+        configuration.prepareDatabase { database in
+            try PageChecksums.protect(database)
+            try database.execute(sql: "PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY")
+            try prepare(database)
+        }
         return configuration
     }
 
@@ -101,8 +109,12 @@ final class ReaderPool: Sendable {
     }
 
     func close() {
+        state.withLock { state in state.isClosed = true }
+        closeIdle()
+    }
+
+    func closeIdle() {
         let idle = state.withLock { state in
-            state.isClosed = true
             defer { state.idle = [] }
             return state.idle
         }
