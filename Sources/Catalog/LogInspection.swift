@@ -17,6 +17,7 @@ struct LogInspection: Equatable {
     /// The header does not match its checksum, though the frames behind it belong to it.
     var headerBroken = false
 
+    var isEmpty: Bool { self == LogInspection() }
     var isDamaged: Bool { headerBroken || commitsBehindBreak >= 2 }
     /// A tail that a crash tore, or that rotted within the last commit: the two look alike.
     var isTorn: Bool { commitsBehindBreak == 1 }

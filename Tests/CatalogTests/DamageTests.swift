@@ -201,7 +201,9 @@ import Testing
         try catalog.write { (database) throws in try database.execute(sql: "UPDATE settings SET format_version = 2") }
         catalog.close()
         for mode in [Catalog.Mode.reader, .writer] {
+            let before = try scratch.bytes()
             #expect(fault { () throws(Fault) in try Catalog.open(path: scratch.path, mode: mode) }?.code == .tooNew)
+            #expect(try scratch.bytes() == before)
         }
     }
 

@@ -126,6 +126,16 @@ import Testing
         #expect(try again.read { (reader) throws(Fault) in try reader.totalRows() } == 12)
     }
 
+    @Test func aClosedCatalogRefuses() throws {
+        let scratch = try Scratch()
+        let catalog = try scratch.fresh()
+        catalog.close()
+        catalog.close()
+        #expect(fault { () throws(Fault) in try catalog.commit(CatalogChange()) }?.code == .invalid)
+        let failure = fault { () throws(Fault) in try catalog.read { (reader) throws(Fault) in try reader.meta() } }
+        #expect(failure?.code == .invalid)
+    }
+
     @Test func freePagesGoBackToTheFileSystem() throws {
         let scratch = try Scratch()
         let catalog = try scratch.fresh()
