@@ -6,7 +6,6 @@
 
 import EventStoreCore
 import GRDB
-import Synchronization
 
 package final class Catalog: Sendable {
     package enum Mode: Sendable {
@@ -19,11 +18,11 @@ package final class Catalog: Sendable {
     private let writer: DatabaseQueue?
     private let readers: ReaderPool
 
-    private init(path: String, mode: Mode, writer: DatabaseQueue?) {
+    private init(path: String, mode: Mode, writer: DatabaseQueue?, readers: ReaderPool) {
         self.path = path
         self.mode = mode
         self.writer = writer
-        self.readers = ReaderPool(path: path)
+        self.readers = readers
     }
 
     deinit { close() }
@@ -60,28 +59,30 @@ package final class Catalog: Sendable {
         }
         // Tells "no permission" from "cannot be opened", which SQLite does not.
         try CatalogConnection.checkAccess(path, writing: mode == .writer)
-        var writer: DatabaseQueue?
-        if mode == .writer {
-            writer = try faulting(path) {
-                try DatabaseQueue(path: path, configuration: CatalogConnection.writing)
-            }
-        }
-        let catalog = Catalog(path: path, mode: mode, writer: writer)
-        let settings: CatalogSettings
+        let readers = ReaderPool(path: path)
         do throws(Fault) {
-            settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
+            // Before anything is written: a catalog of a newer format is not touched.
+            _ = try readers.read { (reader) throws(Fault) in try reader.settings() }
+            let writer = mode == .writer ? try openWriter(path) : nil
+            return Catalog(path: path, mode: mode, writer: writer, readers: readers)
         } catch {
-            catalog.close()
+            readers.close()
             throw error
         }
-        guard settings.formatVersion <= CatalogSchema.formatVersion else {
-            catalog.close()
+    }
+
+    private static func openWriter(_ path: String) throws(Fault) -> DatabaseQueue {
+        let log = try LogInspection.inspect(path + "-wal")
+        if let finding = log.finding {
             throw Fault(
-                .tooNew,
-                "the catalog has format \(settings.formatVersion), this program knows"
-                    + " \(CatalogSchema.formatVersion); use a newer one", at: .init(file: path))
+                .damaged, "\(finding); nothing was changed: open for reading to save what is left, or restore a backup",
+                at: .init(file: path + "-wal"))
         }
-        return catalog
+        return try faulting(path) {
+            let queue = try DatabaseQueue(path: path, configuration: CatalogConnection.writing)
+            if !log.isEmpty { try queue.writeWithoutTransaction(CatalogConnection.emptyLog) }
+            return queue
+        }
     }
 
     /// Closes every connection; in the writer this writes the WAL back unless another process reads.
@@ -126,6 +127,18 @@ package final class Catalog: Sendable {
         }
     }
 
+    /// Writes the log back and leaves WAL mode, so that the one file can be read from a medium that cannot be
+    /// written. The next writer enters WAL mode again. Throws `locked` while anything reads.
+    package func leaveLogMode() throws(Fault) {
+        readers.closeIdle()
+        let mode = try write { (database) throws in
+            try String.fetchOne(database, sql: "PRAGMA journal_mode = DELETE")
+        }
+        guard mode == "delete" else {
+            throw Fault(.locked, "the catalog is being read; its log cannot be removed", at: .init(file: path))
+        }
+    }
+
     func write<T>(_ body: (Database) throws -> T) throws(Fault) -> T {
         guard let writer else {
             throw Fault(.readOnly, "the catalog is open for reading only", at: .init(file: path))
@@ -138,10 +151,6 @@ package final class Catalog: Sendable {
     /// Runs `body` in one read transaction: all it reads belongs to one moment. The reader must not be
     /// kept after `body` returns. Any number of threads may read at once.
     package func read<T>(_ body: (CatalogReader) throws(Fault) -> T) throws(Fault) -> T {
-        let connection = try readers.take()
-        defer { readers.giveBack(connection) }
-        return try faulting(path) {
-            try connection.read { database in try body(CatalogReader(database)) }
-        }
+        try readers.read(body)
     }
 }

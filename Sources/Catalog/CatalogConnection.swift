@@ -3,7 +3,6 @@
 import EventStoreCore
 import GRDB
 import GRDBSQLite
-import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -19,6 +18,7 @@ enum CatalogConnection {
 
     static var creating: Configuration {
         configured(readonly: false) { database in
+            try PageChecksums.reserve(database)
             try database.execute(
                 sql: """
                     PRAGMA page_size = \(CatalogSchema.pageBytes);
@@ -30,24 +30,40 @@ enum CatalogConnection {
     }
 
     static var writing: Configuration {
-        configured(readonly: false) { database in try writerPragmas(database) }
+        configured(readonly: false) { database in
+            try writerPragmas(database)
+            // An exported catalog is not in WAL mode until somebody writes to it.
+            try database.execute(sql: "PRAGMA journal_mode = WAL")
+        }
     }
 
     static var reading: Configuration {
         configured(readonly: true) { database in
-            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY")
+            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
         }
     }
 
+    /// Empties the log without waiting for readers. What a crash left behind the last commit goes with it, so
+    /// that `LogInspection` never takes it for a part of what is written next.
+    static func emptyLog(_ database: Database) throws {
+        try database.execute(sql: "PRAGMA busy_timeout = 0")
+        _ = try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+        try database.execute(sql: "PRAGMA busy_timeout = \(busyTimeoutMs)")
+    }
+
+    private static let busyTimeoutMs = 5000
+
     private static func writerPragmas(_ database: Database) throws {
+        // `fullfsync` makes a sync on macOS reach the medium; elsewhere it changes nothing.
         // `secure_delete = FAST` zeroes what it can without more writing; what is deleted is sealed anyway.
         try database.execute(
             sql: """
                 PRAGMA synchronous = FULL;
+                PRAGMA fullfsync = ON;
+                PRAGMA checkpoint_fullfsync = ON;
                 PRAGMA wal_autocheckpoint = \(checkpointPages);
                 PRAGMA journal_size_limit = \(64 << 20);
                 PRAGMA secure_delete = FAST;
-                PRAGMA temp_store = MEMORY;
                 PRAGMA cache_size = -8000;
                 """)
     }
@@ -58,9 +74,13 @@ enum CatalogConnection {
         var configuration = Configuration()
         configuration.readonly = readonly
         configuration.foreignKeysEnabled = false
-        configuration.busyMode = .timeout(5)
+        configuration.busyMode = .timeout(Double(busyTimeoutMs) / 1000)
         configuration.label = readonly ? "eventstore.catalog.reader" : "eventstore.catalog.writer"
-        configuration.prepareDatabase(prepare)
+        configuration.prepareDatabase { database in
+            try PageChecksums.protect(database)
+            try database.execute(sql: "PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY")
+            try prepare(database)
+        }
         return configuration
     }
 
@@ -68,44 +88,5 @@ enum CatalogConnection {
     static func checkAccess(_ path: String, writing: Bool) throws(Fault) {
         guard access(path, writing ? R_OK | W_OK : R_OK) != 0 else { return }
         throw .system("open", errno: errno, file: path)
-    }
-}
-
-/// Read-only connections, made when needed and kept for the next read.
-final class ReaderPool: Sendable {
-    private struct State {
-        var idle: [DatabaseQueue] = []
-        var isClosed = false
-    }
-
-    private static let idleMax = 8
-    private let path: String
-    private let state = Mutex(State())
-
-    init(path: String) { self.path = path }
-
-    func take() throws(Fault) -> DatabaseQueue {
-        let (isClosed, idle) = state.withLock { state in (state.isClosed, state.idle.popLast()) }
-        if isClosed { throw Fault(.invalid, "the catalog is closed", at: .init(file: path)) }
-        if let idle { return idle }
-        return try faulting(path) { try DatabaseQueue(path: path, configuration: CatalogConnection.reading) }
-    }
-
-    func giveBack(_ connection: DatabaseQueue) {
-        let kept = state.withLock { state in
-            guard !state.isClosed, state.idle.count < Self.idleMax else { return false }
-            state.idle.append(connection)
-            return true
-        }
-        if !kept { try? connection.close() }
-    }
-
-    func close() {
-        let idle = state.withLock { state in
-            state.isClosed = true
-            defer { state.idle = [] }
-            return state.idle
-        }
-        for connection in idle { try? connection.close() }
     }
 }

@@ -27,8 +27,9 @@ extension Fault {
         case SQLITE_ERROR, SQLITE_MISMATCH, SQLITE_SCHEMA, SQLITE_RANGE, SQLITE_TOOBIG: return .damaged
         case SQLITE_READONLY: return .readOnly
         case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL: return .locked
-        case SQLITE_CANTOPEN: return .notFound
-        case SQLITE_PERM, SQLITE_AUTH: return .permission
+        // That the file exists was seen before SQLite opened it.
+        case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH: return .permission
+        case SQLITE_MISUSE: return .invalid
         case SQLITE_CONSTRAINT: return .exists
         case SQLITE_INTERRUPT, SQLITE_ABORT: return .cancelled
         case SQLITE_NOMEM: return .limit
@@ -45,8 +46,8 @@ extension Fault {
         case .damaged: return "the catalog does not decode; run verify, then restore from a backup"
         case .readOnly: return "the catalog may only be read here"
         case .locked: return "another process holds the catalog; try again"
-        case .notFound: return "the catalog cannot be opened"
-        case .permission: return "the catalog may not be opened by this user"
+        case .permission: return "the catalog or its log may not be opened by this user, or its folder not be written"
+        case .invalid: return "the catalog is closed"
         case .exists: return "a number or tag is already taken in the catalog"
         case .cancelled: return "the operation on the catalog was cancelled"
         case .limit: return "not enough memory for the catalog"

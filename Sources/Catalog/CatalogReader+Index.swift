@@ -80,12 +80,12 @@ extension CatalogReader {
 
     /// Rows of each entity on whole UTC days (nil: all days).
     package func rowsByEntity(days: ClosedRange<Int32>?) throws(Fault) -> [UInt32: Int] {
-        try sums("SELECT entity, sum(rows) FROM entity_day WHERE day BETWEEN ? AND ? GROUP BY entity", days)
+        try sums("SELECT entity, rows FROM entity_day WHERE day BETWEEN ? AND ?", days)
     }
 
     /// Rows of each type on whole UTC days (nil: all days).
     package func rowsByType(days: ClosedRange<Int32>?) throws(Fault) -> [UInt32: Int] {
-        try sums("SELECT type, sum(rows) FROM type_day WHERE day BETWEEN ? AND ? GROUP BY type", days)
+        try sums("SELECT type, rows FROM type_day WHERE day BETWEEN ? AND ?", days)
     }
 
     /// Rows of each UTC day (nil: all days).
@@ -98,6 +98,7 @@ extension CatalogReader {
         return try run.step() ? try run.count(0) : 0
     }
 
+    /// Adds up the second column by the first. SQLite's GROUP BY would sort the rows first.
     private func sums<Key: FixedWidthInteger & Hashable>(
         _ sql: String, _ days: ClosedRange<Int32>?
     ) throws(Fault) -> [Key: Int] {
@@ -105,7 +106,13 @@ extension CatalogReader {
         run.bind(days?.lowerBound ?? Int32.min)
         run.bind(days?.upperBound ?? Int32.max)
         var sums: [Key: Int] = [:]
-        while try run.step() { sums[try run.number(0)] = try run.count(1) }
+        while try run.step() {
+            let rows = try run.count(1)
+            let key: Key = try run.number(0)
+            let (sum, overflow) = sums[key, default: 0].addingReportingOverflow(rows)
+            guard !overflow else { throw Fault(.damaged, "a total in the catalog is out of range") }
+            sums[key] = sum
+        }
         return sums
     }
 }

@@ -104,7 +104,7 @@ package struct CatalogSegment: Sendable, Equatable {
     package var fileBytes: Int
     package var minTime: Int64
     package var maxTime: Int64
-    /// What the sequences inside the file are relative to; the two below are absolute.
+    /// What the sequences inside the file are relative to. The two below are absolute, the last one inclusive.
     package var sequenceBase: UInt64
     package var minSequence: UInt64
     package var maxSequence: UInt64

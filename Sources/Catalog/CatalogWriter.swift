@@ -56,6 +56,9 @@ struct CatalogWriter {
         if !change.journal.isEmpty {
             var run = try SQLRun(database, "INSERT INTO journal VALUES (?, ?, ?, ?)")
             for entry in change.journal {
+                guard entry.firstSequence <= UInt64(Int64.max) else {
+                    throw Fault(.limit, "sequences end at 2^63")
+                }
                 run.bind(entry.firstSequence)
                 run.bind(entry.rows)
                 run.bind(entry.receivedMs)
@@ -76,7 +79,7 @@ struct CatalogWriter {
         }
         if let limit = change.deleteJournalBefore {
             var run = try SQLRun(database, "DELETE FROM journal WHERE first_sequence < ?")
-            run.bind(limit)
+            run.bind(Int64(clamping: limit))
             try run.run()
         }
         if let limit = change.dropBatchesBefore {

@@ -12,6 +12,7 @@ import Testing
         #expect(try catalog.read { (reader) throws(Fault) in try reader.settings() } == Sample.settings)
         let status = try #require(try PosixFileSystem().status(scratch.path))
         #expect(status.mode == 0o600)
+        #expect(try PosixFileSystem().status(scratch.path + "-wal")?.mode == 0o600)
         catalog.close()
         #expect(
             fault { () throws(Fault) in try Catalog.create(path: scratch.path, settings: Sample.settings) }?.code

@@ -72,8 +72,8 @@ enum Sample {
         var numbers = SeededNumbers(seed: UInt64(index) &+ 99)
         return CatalogSegment(
             id: numbers.bytes(12), partitionStart: start + index * day, partitionMs: day, rows: rows,
-            fileBytes: rows * 40, minTime: start + index * day + 5, maxTime: start + index * day + day - 7,
-            sequenceBase: sequence, minSequence: sequence, maxSequence: sequence + UInt64(rows), level: 0,
+            fileBytes: 2_000_000, minTime: start + index * day + 5, maxTime: start + index * day + day - 7,
+            sequenceBase: sequence, minSequence: sequence, maxSequence: sequence + UInt64(rows) - 1, level: 0,
             retentionDays: 30, types: [1, 2, 7, 5], attributes: [UInt32](1...40))
     }
 
@@ -92,6 +92,7 @@ enum Sample {
         let parts = entities.map { part($0, day: index, rows: rows) }
         change.addSegments = [(segment(day: index, rows: rows * parts.count), parts)]
         (change.entityDayDeltas, change.typeDayDeltas) = totals(of: parts, day: Int32(20_000 + index), sign: 1)
+        change.nextSequence = 10_000
         return change
     }
 
