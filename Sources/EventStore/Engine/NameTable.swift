@@ -83,7 +83,7 @@ final class NameTable: Sendable {
     let environment: Environment
     let sharedMin: Int
     let defaultPlan: String
-    let state = Mutex(State())
+    let state = Guarded(State())
 
     init(keyring: Keyring, environment: Environment, settings: CatalogSettings) {
         self.keyring = keyring
