@@ -36,7 +36,12 @@ struct LogInspection: Equatable {
         let file = try files.openForReading(path)
         defer { file.close() }
         var scan = LogScan(file: file, size: status.size)
-        return try scan.run()
+        do throws(Fault) {
+            try scan.run()
+        } catch  where error.code == .damaged {
+            // The writer emptied the log meanwhile: what it held is in the catalog.
+        }
+        return scan.result
     }
 }
 
@@ -53,14 +58,14 @@ private struct LogScan {
     private var first: UInt32 = 0
     private var second: UInt32 = 0
     private var isBigEndian = false
-    private var result = LogInspection()
+    private(set) var result = LogInspection()
 
     init(file: any FileHandle, size: Int) {
         self.file = file
         self.size = size
     }
 
-    mutating func run() throws(Fault) -> LogInspection {
+    mutating func run() throws(Fault) {
         let header = try read(LogLayout.headerBytes, at: 0)
         let salts = [Self.word(header, 16), Self.word(header, 20)]
         isBigEndian = Self.word(header, 0) == LogLayout.magic | 1
@@ -71,7 +76,7 @@ private struct LogScan {
         let frameCount = (size - LogLayout.headerBytes) / LogLayout.frameBytes
         if !isValid {
             if frameCount > 0 { result.headerBroken = try firstFrameBelongs(to: salts) }
-            return result
+            return
         }
         var isBroken = false
         for index in 0..<frameCount {
@@ -86,7 +91,6 @@ private struct LogScan {
             }
             if isBroken, belongs, Self.word(frame, 4) != 0 { result.commitsBehindBreak += 1 }
         }
-        return result
     }
 
     private mutating func continues(_ frame: [UInt8], salts: [UInt32]) -> Bool {

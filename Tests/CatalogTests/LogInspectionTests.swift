@@ -53,6 +53,39 @@ import Testing
         #expect(try writer.read { (reader) throws(Fault) in try reader.totalRows() } == 30)
     }
 
+    /// Power fails while the last commit is written: each of its frames may be there, old, garbled or zero.
+    @Test func anUnfinishedCommitIsNoDamage() throws {
+        let left = try Scratch()
+        try Self.killed(left)
+        let sound = try left.bytes("-wal")
+        let starts = Array(stride(from: 32, to: sound.count, by: Self.frameBytes))
+        let ends = starts.filter { sound[$0 + 4..<$0 + 8].contains { $0 != 0 } }
+        #expect(ends.count == 6)
+        let last = starts.filter { $0 > ends[ends.count - 2] }
+        let seed = UInt64.random(in: 0 ... .max)
+        var numbers = SeededNumbers(seed: seed)
+        for round in 0..<25 {
+            var torn = sound
+            for start in last {
+                // Half a frame can be lost, too.
+                let half = start + Self.frameBytes / 2
+                let part = [start..<half, half..<start + Self.frameBytes, start..<start + Self.frameBytes]
+                    .randomElement(using: &numbers)!
+                switch Int.random(in: 0..<4, using: &numbers) {
+                case 0: for index in part { torn[index] = 0 }
+                case 1: for index in part { torn[index] = UInt8.random(in: 0...255, using: &numbers) }
+                default: break
+                }
+            }
+            if round % 5 == 0 { torn.removeLast(Int.random(in: 1..<last.count * Self.frameBytes, using: &numbers)) }
+            try left.write(torn, "-wal")
+            let log = try LogInspection.inspect(left.path + "-wal")
+            #expect(log.finding == nil, "seed \(seed), round \(round)")
+            #expect(torn == sound || log.frames < starts.count)
+            #expect(log.frames >= starts.count - last.count)
+        }
+    }
+
     @Test func aFlippedBitBeforeTheLastCommitIsFound() throws {
         let left = try Scratch()
         try Self.killed(left)
