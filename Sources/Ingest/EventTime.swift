@@ -85,6 +85,22 @@ enum EventTime {
         return mark == 0x2b ? local - offset : local + offset
     }
 
+    /// The number when all of the text is one: a sign and up to 18 digits.
+    static func wholeNumber(_ text: UnsafeRawBufferPointer) -> Int64? {
+        var cursor = Cursor(bytes: text)
+        return cursor.wholeNumber()
+    }
+
+    /// What `parse` takes, and numbers with decimals (`1700000000.123`).
+    static func parseField(_ text: UnsafeRawBufferPointer, zone: InputTimeZone?) throws(Problem) -> Int64 {
+        let isDecimal = text.count < 40 && text.contains(0x2e) && text.allSatisfy { $0 &- 0x30 < 10 || $0 == 0x2e }
+        guard isDecimal else { return try parse(text, zone: zone) }
+        guard let number = Double(String(decoding: text, as: UTF8.self)), let value = ms(double: number) else {
+            throw .malformed
+        }
+        return value
+    }
+
     /// The time of an access log, without its brackets: `10/Oct/2000:13:55:36 -0700`.
     static func parseAccessLog(_ text: UnsafeRawBufferPointer, zone: InputTimeZone?) throws(Problem) -> Int64 {
         var cursor = Cursor(bytes: text)

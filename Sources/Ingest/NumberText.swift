@@ -60,6 +60,12 @@ enum NumberText {
         return parseFraction(start, position, mantissa, digitCount, negative, &outcome)
     }
 
+    /// Whether the text is how this double is written: no zeros that could be left out, digits that all count.
+    static func isCanonical(_ start: BytePointer, _ length: Int, _ value: Double) -> Bool {
+        let text = UnsafeBufferPointer(start: start, count: length)
+        return value.description.utf8.elementsEqual(text)
+    }
+
     private static func integer(_ magnitude: UInt64, digitCount: Int, negative: Bool) -> Outcome {
         if digitCount > 19 { return .integerRange }
         // 19 digits fit a UInt64.
