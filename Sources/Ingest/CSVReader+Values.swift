@@ -168,7 +168,7 @@ extension CSVReader {
             return true
         }
         do throws(EventTime.Problem) {
-            time = try EventTime.parseField(text, zone: zone)
+            time = try EventTime.parse(text, zone: zone)
             return true
         } catch {
             return refuse(error == .zoneMissing ? .timestampWithoutZone : .badTimestamp)

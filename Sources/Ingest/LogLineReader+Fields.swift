@@ -231,7 +231,7 @@ extension LogLineReader {
 
     private mutating func takeTime(_ text: BytePointer, _ length: Int) -> Bool {
         do throws(EventTime.Problem) {
-            time = try EventTime.parseField(UnsafeRawBufferPointer(start: text, count: length), zone: zone)
+            time = try EventTime.parse(UnsafeRawBufferPointer(start: text, count: length), zone: zone)
             return true
         } catch {
             return refuse(error == .zoneMissing ? .timestampWithoutZone : .badTimestamp)

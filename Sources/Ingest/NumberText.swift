@@ -1,8 +1,7 @@
 // Numbers from text, without locale: integers eight digits at a time, doubles correctly rounded.
 //
 // Doubles take the exact path of Clinger (W. D. Clinger, "How to read floating point numbers accurately",
-// 1990) when mantissa and power of ten are both exact, the algorithm of Lemire otherwise ("Number parsing
-// at a gigabyte per second", 2021), and the library's conversion for what neither settles.
+// 1990) when mantissa and power of ten are both exact, and the library's conversion otherwise.
 
 import EventStoreCore
 
