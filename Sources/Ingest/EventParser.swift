@@ -54,7 +54,7 @@ package enum EventParsers {
         case .combined: return try log(LogPattern.combinedText)
         case .vhostCombined: return try log(LogPattern.vhostCombinedText)
         case .logPattern: return try log(options.logFormat ?? "")
-        case .csv: throw Fault(.invalid, "csv comes next")
+        case .csv: return try CSVParser(header: description.csvHeader, options: options, identity: identity)
         }
     }
 }

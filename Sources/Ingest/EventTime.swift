@@ -63,10 +63,11 @@ enum EventTime {
 
     /// RFC 3339 text, also with a space for the `T`, lower-case letters, an offset without colon, any number
     /// of fraction digits (those past the millisecond are dropped). Second 60 counts as the last millisecond
-    /// of its minute. Text of digits alone counts as a number.
+    /// of its minute. Text of digits alone, also with a decimal point, counts as a number.
     static func parse(_ text: UnsafeRawBufferPointer, zone: InputTimeZone?) throws(Problem) -> Int64 {
         var cursor = Cursor(bytes: text)
         if let number = cursor.wholeNumber() { return ms(integer: number) }
+        if let value = decimalMs(text) { return value }
         let date = try cursor.date()
         guard let separator = cursor.next(), separator | 0x20 == 0x74 || separator == 0x20 else { throw .malformed }
         let time = try cursor.timeOfDay()
@@ -83,6 +84,17 @@ enum EventTime {
         let offset = try cursor.offsetMs()
         guard cursor.isAtEnd else { throw .malformed }
         return mark == 0x2b ? local - offset : local + offset
+    }
+
+    /// The number when all of the text is one.
+    static func wholeNumber(_ text: UnsafeRawBufferPointer) -> Int64? { Cursor(bytes: text).wholeNumber() }
+
+    /// A number with decimals (`1700000000.123`); `nil` for any other text.
+    private static func decimalMs(_ text: UnsafeRawBufferPointer) -> Int64? {
+        guard text.count < 40, text.contains(0x2e), text.allSatisfy({ $0 &- 0x30 < 10 || $0 == 0x2e }) else {
+            return nil
+        }
+        return Double(String(decoding: text, as: UTF8.self)).flatMap { ms(double: $0) }
     }
 
     /// The time of an access log, without its brackets: `10/Oct/2000:13:55:36 -0700`.
@@ -128,17 +140,18 @@ enum EventTime {
             return value
         }
 
-        /// The number when all of the text is one: a sign and up to 18 digits.
-        mutating func wholeNumber() -> Int64? {
-            let signed = bytes.first == 0x2d
-            let digits = bytes.dropFirst(signed ? 1 : 0)
-            guard digits.count >= 1, digits.count <= 18 else { return nil }
-            var value: Int64 = 0
+        /// The number when all of the text is one: a minus or none, up to 19 digits, within 64 bits.
+        func wholeNumber() -> Int64? {
+            let isNegative = bytes.first == 0x2d
+            let digits = bytes.dropFirst(isNegative ? 1 : 0)
+            guard digits.count >= 1, digits.count <= 19 else { return nil }
+            var value: UInt64 = 0
             for byte in digits {
                 guard byte &- 0x30 < 10 else { return nil }
-                value = value * 10 + Int64(byte &- 0x30)
+                value = value * 10 + UInt64(byte - 0x30)
             }
-            return signed ? -value : value
+            guard let magnitude = Int64(exactly: value) else { return nil }
+            return isNegative ? -magnitude : magnitude
         }
 
         /// Days since 1970 of YYYY-MM-DD.

@@ -49,7 +49,7 @@ package final class InputSource: @unchecked Sendable {
     private var fault: Fault?
     /// In the middle of a line that is too long, see `skipLine`.
     private var isSkipping = false
-    private var skipsInQuotes = false
+    private var skipPlace = LineSplitter.Place.fieldStart
     private var report = ParseReport()
 
     /// How long a live source may keep lines back while it waits for more.
@@ -110,7 +110,7 @@ package final class InputSource: @unchecked Sendable {
             if filled > Limits.lineBytesMax {
                 refuseLine()
                 isSkipping = true
-                skipsInQuotes = false
+                skipPlace = .fieldStart
             } else if filled == currentBlock().capacity {
                 grow()
             }
@@ -192,7 +192,7 @@ package final class InputSource: @unchecked Sendable {
     /// Drops bytes up to the line's end; `false` while it has not come.
     private func skipLine() -> Bool {
         let available = bytes
-        let found = splitter.firstLineEnd(available, inQuotes: &skipsInQuotes)
+        let found = splitter.firstLineEnd(available, &skipPlace)
         let dropped = found ?? available.count
         line += LineSplitter.count(0x0a, UnsafeRawBufferPointer(rebasing: available[..<dropped]))
         keepRest(from: dropped)
@@ -264,9 +264,9 @@ private struct Beginning {
         var start = all.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
         while start < all.count, all[start] == 0x0a || all[start] == 0x0d || all[start] == 0x20 { start += 1 }
         guard start < all.count else { return nil }
-        var inQuotes = false
+        var place = LineSplitter.Place.fieldStart
         let rest = UnsafeRawBufferPointer(rebasing: all[start...])
-        let found = LineSplitter(hasQuotes: true).firstLineEnd(rest, inQuotes: &inQuotes)
+        let found = LineSplitter(hasQuotes: true).firstLineEnd(rest, &place)
         guard found != nil || isAtEnd else { return nil }
         let length = start + (found ?? rest.count)
         var end = length

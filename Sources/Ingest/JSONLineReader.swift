@@ -83,8 +83,9 @@ struct JSONLineReader: ~Copyable {
 
     @inline(__always)
     private mutating func beginEvent(_ start: BytePointer, _ end: BytePointer) {
-        if steps.members.count > JSONSteps.membersMax || row.arrivalCount > 65_536 || rowStamp == .max
-            || row.entities.inBatch.count > 262_144 || row.types.inBatch.count > 16_384
+        if steps.members.count > JSONSteps.membersMax || row.arrivalCount > RowAssembler.arrivalsMax || rowStamp == .max
+            || row.entities.inBatch.count > RowAssembler.entitiesMax
+            || row.types.inBatch.count > RowAssembler.typesMax
         {
             forgetStructure()
         }

@@ -1,5 +1,5 @@
-// Where lines end. In CSV a line feed between quotes ends none: whether one is between quotes is told by the
-// number of quotes before it in its record, odd or even, as RFC 4180 doubles quotes within quotes.
+// Where lines end. In CSV a line feed between quotes ends none; only a quote at a field's start opens quotes,
+// and a doubled one within does not close them (RFC 4180). `CSVRecord` follows the same rules.
 
 import EventStoreCore
 
@@ -16,45 +16,82 @@ struct LineSplitter {
 
     /// Just behind the last line feed that ends a line. The bytes start with a line.
     func lastLineEnd(_ bytes: UnsafeRawBufferPointer) -> Int? {
-        var isInQuotes = hasQuotes && LineSplitter.count(0x22, bytes) & 1 == 1
         guard let base = bytes.baseAddress else { return nil }
-        var end = bytes.count
-        while let found = LineSplitter.last(0x0a, base, end) {
-            if hasQuotes {
-                let behind = UnsafeRawBufferPointer(start: base + found, count: end - found)
-                if LineSplitter.count(0x22, behind) & 1 == 1 { isInQuotes.toggle() }
+        guard hasQuotes else { return LineSplitter.lastLineFeed(base, 0, bytes.count).map { $0 + 1 } }
+        var lineEnd: Int?
+        var position = 0
+        while position < bytes.count {
+            // From here to the next quoted field no line feed stands between quotes.
+            let quote = LineSplitter.nextQuotedField(base, position, bytes.count) ?? bytes.count
+            if let found = LineSplitter.lastLineFeed(base, position, quote) { lineEnd = found + 1 }
+            guard quote < bytes.count, let close = LineSplitter.closingQuote(base, quote + 1, bytes.count) else {
+                break
             }
-            if !isInQuotes { return found + 1 }
-            end = found
+            position = close + 1
+        }
+        return lineEnd
+    }
+
+    /// A quote at the start of a field.
+    private static func nextQuotedField(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Int? {
+        var position = start
+        while let found = memchr(base + position, 0x22, end - position) {
+            let quote = UnsafeRawPointer(found) - base
+            let before = quote == 0 ? 0x0a : base.load(fromByteOffset: quote - 1, as: UInt8.self)
+            if before == 0x0a || before == 0x2c { return quote }
+            position = quote + 1
         }
         return nil
+    }
+
+    /// The quote that closes a field: the first that is not doubled.
+    private static func closingQuote(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Int? {
+        var position = start
+        while position < end, let found = memchr(base + position, 0x22, end - position) {
+            let quote = UnsafeRawPointer(found) - base
+            guard quote + 1 < end, base.load(fromByteOffset: quote + 1, as: UInt8.self) == 0x22 else { return quote }
+            position = quote + 2
+        }
+        return nil
+    }
+
+    /// Where in a record a walk stands that sees it in pieces.
+    enum Place {
+        case fieldStart
+        case bare
+        case quoted
+        /// Behind a quote within quotes: the field's end or half of a doubled quote.
+        case quote
     }
 
     /// Just behind the first line feed that ends a line.
-    /// - Parameter inQuotes: whether the bytes start between quotes; afterwards whether what is left does.
-    func firstLineEnd(_ bytes: UnsafeRawBufferPointer, inQuotes: inout Bool) -> Int? {
+    /// - Parameter place: where the bytes start; afterwards where what is left does.
+    func firstLineEnd(_ bytes: UnsafeRawBufferPointer, _ place: inout Place) -> Int? {
         guard let base = bytes.baseAddress else { return nil }
-        var start = 0
-        while start < bytes.count {
-            let found = memchr(base + start, 0x0a, bytes.count - start)
-            let end = found.map { UnsafeRawPointer($0) - base } ?? bytes.count
-            if hasQuotes {
-                let line = UnsafeRawBufferPointer(start: base + start, count: end - start)
-                if LineSplitter.count(0x22, line) & 1 == 1 { inQuotes.toggle() }
+        guard hasQuotes else {
+            return memchr(base, 0x0a, bytes.count).map { UnsafeRawPointer($0) - base + 1 }
+        }
+        for (index, byte) in bytes.enumerated() {
+            switch (place, byte) {
+            case (.quoted, 0x22): place = .quote
+            case (.quoted, _): break
+            case (.quote, 0x22), (.fieldStart, 0x22): place = .quoted
+            case (_, 0x0a):
+                place = .fieldStart
+                return index + 1
+            case (_, 0x2c): place = .fieldStart
+            default: place = .bare
             }
-            if found == nil { return nil }
-            if !inQuotes { return end + 1 }
-            start = end + 1
         }
         return nil
     }
 
-    /// The place of the last byte of this value before `end`. (`memrchr` is not everywhere.)
-    private static func last(_ byte: UInt8, _ base: UnsafeRawPointer, _ end: Int) -> Int? {
+    /// The place of the last line feed in a range. (`memrchr` is not everywhere.)
+    private static func lastLineFeed(_ base: UnsafeRawPointer, _ start: Int, _ end: Int) -> Int? {
         var position = end
-        while position > 0 {
+        while position > start {
             position -= 1
-            if base.load(fromByteOffset: position, as: UInt8.self) == byte { return position }
+            if base.load(fromByteOffset: position, as: UInt8.self) == 0x0a { return position }
         }
         return nil
     }

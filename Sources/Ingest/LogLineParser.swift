@@ -144,6 +144,8 @@ struct LogLineReader: ~Copyable {
         hostText = nil
         hostIsCanonical = false
         time = nil
+        if defaultEntity == nil, row.entities.inBatch.count > RowAssembler.entitiesMax { row.resetEntities() }
+        if row.arrivalCount > RowAssembler.arrivalsMax { row.resetArrivals() }
         row.begin()
         guard prefix.isEmpty || (end - start >= prefix.count && memcmp(start, prefix, prefix.count) == 0) else {
             return fail(.badLogLine, start)
@@ -225,7 +227,6 @@ struct LogLineReader: ~Copyable {
             entity = defaultEntity
         } else if let hostText {
             guard hostLength <= Limits.entityNameBytesMax else { return fail(.badEntity, nil) }
-            if row.entities.inBatch.count > LogLineReader.hostsMax { return forgetHosts(identity: identity) }
             entity = row.entities.code(hostText, hostLength)
         } else {
             return fail(.noEntity, nil)
@@ -238,14 +239,6 @@ struct LogLineReader: ~Copyable {
             hash: identity.lineID(entity: row.entities.table.bytes(Int(entity)), line: line))
         row.finish(entity: entity, type: type, timestamp: time, id: id, flags: .idFromLine)
         return true
-    }
-
-    /// Hosts of all lines are kept as names; many of them are forgotten at once.
-    private static let hostsMax = 262_144
-
-    private mutating func forgetHosts(identity: any LineIdentity) -> Bool {
-        row.resetEntities()
-        return finishLine(identity: identity)
     }
 }
 

@@ -230,17 +230,8 @@ extension LogLineReader {
     }
 
     private mutating func takeTime(_ text: BytePointer, _ length: Int) -> Bool {
-        let bytes = UnsafeRawBufferPointer(start: text, count: length)
-        if memchr(text, 0x2e, length) != nil, text[0] &- 0x30 < 10, length < 32, !bytes.contains(0x3a) {
-            guard let number = Double(String(decoding: bytes, as: UTF8.self)), let ms = EventTime.ms(double: number)
-            else {
-                return refuse(.badTimestamp)
-            }
-            time = ms
-            return true
-        }
         do throws(EventTime.Problem) {
-            time = try EventTime.parse(bytes, zone: zone)
+            time = try EventTime.parse(UnsafeRawBufferPointer(start: text, count: length), zone: zone)
             return true
         } catch {
             return refuse(error == .zoneMissing ? .timestampWithoutZone : .badTimestamp)

@@ -1,8 +1,7 @@
 // Numbers from text, without locale: integers eight digits at a time, doubles correctly rounded.
 //
 // Doubles take the exact path of Clinger (W. D. Clinger, "How to read floating point numbers accurately",
-// 1990) when mantissa and power of ten are both exact, the algorithm of Lemire otherwise ("Number parsing
-// at a gigabyte per second", 2021), and the library's conversion for what neither settles.
+// 1990) when mantissa and power of ten are both exact, and the library's conversion otherwise.
 
 import EventStoreCore
 
@@ -58,6 +57,12 @@ enum NumberText {
             return position
         }
         return parseFraction(start, position, mantissa, digitCount, negative, &outcome)
+    }
+
+    /// Whether the text is how this double is written: no zeros that could be left out, digits that all count.
+    static func isCanonical(_ start: BytePointer, _ length: Int, _ value: Double) -> Bool {
+        let text = UnsafeBufferPointer(start: start, count: length)
+        return value.description.utf8.elementsEqual(text)
     }
 
     private static func integer(_ magnitude: UInt64, digitCount: Int, negative: Bool) -> Outcome {

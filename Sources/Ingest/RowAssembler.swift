@@ -140,6 +140,20 @@ struct RowAssembler: ~Copyable {
     /// Forgets the entities' names. Their codes given out before mean nothing from here on.
     mutating func resetEntities() { entities = NameCodes(capacity: 64) }
 
+    /// Keeps the memory of names bounded: forgets entities, or types and orders, when there are very many.
+    /// Between rows only, and only where no code of an entity or a type is kept from row to row.
+    mutating func forgetManyNames() {
+        if entities.inBatch.count > RowAssembler.entitiesMax { resetEntities() }
+        if types.inBatch.count > RowAssembler.typesMax || arrivals.count > RowAssembler.arrivalsMax {
+            types = NameCodes(capacity: 64)
+            resetArrivals()
+        }
+    }
+
+    static let entitiesMax = 262_144
+    static let typesMax = 16_384
+    static let arrivalsMax = 65_536
+
     // MARK: Cells
 
     @inline(__always)
@@ -308,7 +322,7 @@ struct RowAssembler: ~Copyable {
         }
     }
 
-    private mutating func resetArrivals() {
+    mutating func resetArrivals() {
         arrivals.truncate(to: 0)
         arrivalKeys.truncate(to: 0)
         arrivalPositions.truncate(to: 0)
