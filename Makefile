@@ -11,14 +11,18 @@ test:
 # Measures this store and, where they can be installed, its peers. ARGS="--help" lists the options.
 bench:
 	./scripts/bootstrap
-	swift build -c release --product eventstore
 	python3 Benchmarks/run.py $(ARGS)
 
 fuzz:
 	@echo "make fuzz: there is no fuzzer yet; it comes with a later release" >&2; exit 1
 
+# Kills a durable import at many random moments and looks at what is there; a quarter of an hour or so. The second
+# run is long enough for flushes to be killed too.
 soak:
-	@echo "make soak: there is no soak test yet; it comes with a later release" >&2; exit 1
+	./scripts/bootstrap
+	swift build -c release --product eventstore
+	./scripts/crash-test --runs 200 $(ARGS)
+	./scripts/crash-test --runs 20 --events 600000 $(ARGS)
 
 SWIFT_CODE = $(wildcard Sources Tests Examples Benchmarks Package.swift)
 

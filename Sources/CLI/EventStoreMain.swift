@@ -9,8 +9,8 @@ import ArgumentParser
 import EventStore
 import Foundation
 
-struct EventStoreCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
+package struct EventStoreCommand: ParsableCommand {
+    package static let configuration = CommandConfiguration(
         commandName: "eventstore",
         abstract: "An encrypted, append-only store for event metadata of web sites.",
         discussion: """
@@ -27,6 +27,8 @@ struct EventStoreCommand: ParsableCommand {
             InitCommand.self, ImportCommand.self, EventsCommand.self, ChartCommand.self, TailCommand.self,
             StatsCommand.self, VerifyCommand.self, CompactCommand.self, DemoCommand.self,
         ])
+
+    package init() {}
 }
 
 @main
@@ -44,51 +46,71 @@ enum EventStoreMain {
             try command.run()
             return 0
         } catch {
-            return end(with: error)
+            return say(CommandEnd(of: error))
         }
     }
 
-    private static func end(with error: any Error) -> Int32 {
+    private static func say(_ end: CommandEnd) -> Int32 {
+        for line in end.diagnostics { Diagnostics.line(line) }
+        guard !end.output.isEmpty else { return end.exitCode }
+        do {
+            let output = Output()
+            try output.write(end.output)
+            try output.flush()
+        } catch let failure as CLIFailure {
+            return say(CommandEnd(failure))
+        } catch { return 0 }
+        return end.exitCode
+    }
+}
+
+/// How an error ends the program: what is said where, and the exit code.
+package struct CommandEnd: Equatable, Sendable {
+    package var exitCode: Int32 = 0
+    /// For standard output.
+    package var output = ""
+    /// Lines for standard error; of a failure the last one is `error[CODE]: …`.
+    package var diagnostics: [String] = []
+
+    /// Done, with nothing to say.
+    private init() {}
+
+    package init(_ failure: CLIFailure) {
+        exitCode = failure.exitCode
+        diagnostics = [failure.lastLine]
+    }
+
+    package init(of error: any Error) {
         switch error {
-        case is OutputClosed:
-            return 0
-        case let failure as CLIFailure:
-            return report(failure)
-        case let failure as EventStoreError:
-            return report(CLIFailure(failure))
-        default:
-            return endOfParsing(error)
+        case is OutputClosed: self.init()
+        case let failure as CLIFailure: self.init(failure)
+        case let failure as EventStoreError: self.init(CLIFailure(failure))
+        default: self.init(ofParsing: error)
         }
-    }
-
-    private static func report(_ failure: CLIFailure) -> Int32 {
-        Diagnostics.line(failure.lastLine)
-        return failure.exitCode
     }
 
     /// Help and version come as "errors" too; they go to standard output with 0.
-    private static func endOfParsing(_ error: any Error) -> Int32 {
-        let code = EventStoreCommand.exitCode(for: error).rawValue
-        let full = EventStoreCommand.fullMessage(for: error)
-        if code == 0 {
-            do {
-                let output = Output()
-                try output.write(full + "\n")
-                try output.flush()
-            } catch let failure as CLIFailure {
-                return report(failure)
-            } catch { return 0 }
-            return 0
-        }
-        guard code == ExitCode.validationFailure.rawValue else {
-            return report(CLIFailure(code: "io", message: EventStoreCommand.message(for: error)))
-        }
+    private init(ofParsing error: any Error) {
+        let code = EventStoreCommand.exitCode(for: error)
         let message = EventStoreCommand.message(for: error)
-        var usage = full
-        for prefix in ["Error: \(message)", message] where usage.hasPrefix(prefix) {
-            usage = String(usage.dropFirst(prefix.count)).trimmingCharacters(in: .newlines)
+        let full = EventStoreCommand.fullMessage(for: error)
+        switch code {
+        case .success:
+            self.init()
+            output = full + "\n"
+        case .validationFailure:
+            self.init(CLIFailure.usage(message))
+            let usage = CommandEnd.without(message, full)
+            if !usage.isEmpty { diagnostics.insert(usage, at: 0) }
+        default: self.init(CLIFailure(code: "io", message: message))
         }
-        if !usage.isEmpty { Diagnostics.line(usage) }
-        return report(CLIFailure.usage(message))
+    }
+
+    /// The parser's help to an error, without the error itself, which stands last.
+    private static func without(_ message: String, _ full: String) -> String {
+        for prefix in ["Error: \(message)", message] where full.hasPrefix(prefix) {
+            return String(full.dropFirst(prefix.count)).trimmingCharacters(in: .newlines)
+        }
+        return full
     }
 }

@@ -167,14 +167,15 @@ package struct ChartRenderer {
         let total = max(1, data.total)
         let counts = data.series.map { TextLayout.grouped($0.total) }
         let countWidth = counts.map(\.count).max() ?? 0
-        let room = max(8, style.width - countWidth - 22)
+        let indent = style.width < 48 ? 0 : ChartRenderer.axisColumns + 1
+        let room = max(4, style.width - indent - countWidth - 14)
         let names = data.series.map { TextLayout.cut(TextLayout.harmless($0.name), to: room, unicode: style.unicode) }
         let nameWidth = names.map { TextLayout.width($0) }.max() ?? 0
         var text = ""
         for index in data.series.indices {
             let share = TextLayout.decimal(Double(data.series[index].total) * 100 / Double(total), 1) + " %"
             let mark = paint(index, String(repeating: swatch(index), count: 2))
-            text += String(repeating: " ", count: ChartRenderer.axisColumns + 1) + mark + " "
+            text += String(repeating: " ", count: indent) + mark + " "
             text += TextLayout.padded(names[index], to: nameWidth) + "  "
             text += TextLayout.padded(counts[index], to: countWidth, right: true) + "  "
             text += TextLayout.padded(share, to: 7, right: true) + "\n"

@@ -9,11 +9,13 @@ struct ChartCommand: ParsableCommand {
         commandName: "chart",
         abstract: "Draw events over time in the terminal.",
         discussion: """
-            The six largest series are stacked, the rest is "other". --format json, ndjson and csv give all numbers.
+            The six largest series are stacked, the rest is "other". --format json, ndjson and csv give all \
+            numbers.
 
             Examples:
               eventstore chart events --since -7d
-              eventstore chart events --by entity --where 'status >= 500' --bucket 1h --tz Europe/Berlin
+              eventstore chart events --by entity --where 'status >= 500'
+              eventstore chart events --bucket 1d --tz Europe/Berlin --format csv
             """)
 
     @OptionGroup var access: StoreAccess

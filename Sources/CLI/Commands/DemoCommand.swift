@@ -9,7 +9,8 @@ struct DemoCommand: ParsableCommand {
         commandName: "demo",
         abstract: "Make a store, fill it, ask it, draw it.",
         discussion: """
-            The events are made up: a week of ten small sites, with an outage and a password-guessing run to find.
+            The events are made up: a week of ten small sites, with an outage and a password-guessing run to \
+            find.
 
             Example:
               eventstore demo --events 200000 --directory /tmp/demo

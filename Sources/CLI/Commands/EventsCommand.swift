@@ -12,8 +12,8 @@ struct EventsCommand: ParsableCommand {
 
             Examples:
               eventstore events events --entity example.org --since -24h
-              eventstore events events --type http.request --where 'status >= 500' --where 'path ^= "/api/"'
-              eventstore events events --since 2026-11-01 --until 2026-12-01 --format csv > november.csv
+              eventstore events events --where 'status >= 500' --where 'path ^= "/api/"'
+              eventstore events events --type wp.cron --since 2026-11-01 --format csv
             """)
 
     private static let terminalRows = 100

@@ -9,14 +9,14 @@ struct ImportCommand: ParsableCommand {
         commandName: "import",
         abstract: "Store events from files or standard input.",
         discussion: """
-            .zst and .gz are read as they are. Lines without an id get a stable one, so that a growing log file can
-            be imported again and again. Prints one JSON line; refused lines are counted on standard error and make
-            the exit code 65, while the good ones are stored.
+            .zst and .gz are read as they are. Lines without an id get a stable one, so that a growing log \
+            file can be imported again and again. Prints one JSON line; refused lines are counted on standard \
+            error and make the exit code 65, while the good ones are stored.
 
             Examples:
               eventstore import events events.ndjson.zst
-              eventstore import events /var/log/nginx/access.log* --format combined --entity example.org
-              zcat app.log.gz | eventstore import events - --durable --batch 500
+              eventstore import events access.log* --format combined --entity my.site
+              tail -n 500 app.ndjson | eventstore import events - --durable
             """)
 
     @OptionGroup var access: StoreAccess

@@ -11,10 +11,11 @@ struct InitCommand: ParsableCommand {
         commandName: "init",
         abstract: "Make a store.",
         discussion: """
-            Without a key option the key is made beside the store as STORE.key (mode 0600): move it to where your
-            backups of the store do not reach.
+            Without a key option the key is made beside the store as STORE.key (mode 0600): move it to where \
+            your backups of the store do not reach.
 
-            Example:
+            Examples:
+              eventstore init events
               eventstore init /var/lib/events --key-file /etc/eventstore/events.key
             """)
 

@@ -10,7 +10,7 @@ struct StatsCommand: ParsableCommand {
         discussion: """
             Examples:
               eventstore stats events
-              eventstore stats events --format prometheus > /var/lib/node_exporter/eventstore.prom
+              eventstore stats events --format prometheus > eventstore.prom
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -28,6 +28,8 @@ struct StatsCommand: ParsableCommand {
     @Flag(help: "Short for --format json.")
     var json = false
 
+    @OptionGroup var quietness: QuietOptions
+
     func validate() throws {
         if json, let format, format != .json {
             throw ValidationError("--json and --format \(format) exclude each other")
@@ -38,7 +40,7 @@ struct StatsCommand: ParsableCommand {
         let stats = try access.open(.readOnly) { try $0.stats() }
         let terminal = Terminal.current()
         let output = Output()
-        let chosen = json ? .json : format ?? (terminal.isTerminal ? .table : .ndjson)
+        let chosen = json ? .json : format ?? Format(rawValue: RowFormat.standard(on: terminal).rawValue) ?? .ndjson
         if chosen == .prometheus {
             try output.write(StatsText.prometheus(stats))
         } else {

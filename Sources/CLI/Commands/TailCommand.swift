@@ -9,8 +9,8 @@ struct TailCommand: ParsableCommand {
         commandName: "tail",
         abstract: "Print new events as they are stored.",
         discussion: """
-            Runs until interrupted (Ctrl-C, exit code 0). Events come in order of sequence, without gaps or repeats;
-            go on later with --from and the last sequence + 1.
+            Runs until interrupted (Ctrl-C, exit code 0). Events come in order of sequence, without gaps or \
+            repeats; go on later with --from and the last sequence + 1.
 
             Example:
               eventstore tail events --type auth.attempt --from now
@@ -26,6 +26,7 @@ struct TailCommand: ParsableCommand {
     var limit: Int?
 
     @OptionGroup var format: FormatOptions
+    @OptionGroup var quietness: QuietOptions
 
     private static let waitMs = 1000
     private static let batchRows = 1000

@@ -8,7 +8,8 @@ struct VerifyCommand: ParsableCommand {
         commandName: "verify",
         abstract: "Check every byte of the store.",
         discussion: """
-            Exit code 2 when something was found: each hole is listed with entity, time range, rows, file and block.
+            Exit code 2 when something was found: each hole is listed with entity, time range, rows, file \
+            and block.
 
             Example:
               eventstore verify events --json

@@ -2,7 +2,10 @@
 
 import ArgumentParser
 
-extension RowFormat: ExpressibleByArgument {}
+extension RowFormat: ExpressibleByArgument {
+    /// What is printed when nothing was asked for.
+    package static func standard(on terminal: Terminal) -> RowFormat { terminal.isTerminal ? .table : .ndjson }
+}
 
 struct FormatOptions: ParsableArguments {
     @Option(
@@ -21,7 +24,7 @@ struct FormatOptions: ParsableArguments {
 
     func resolved(_ terminal: Terminal) -> RowFormat {
         if json { return .json }
-        return format ?? (terminal.isTerminal ? .table : .ndjson)
+        return format ?? RowFormat.standard(on: terminal)
     }
 }
 

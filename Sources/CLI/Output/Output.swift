@@ -14,7 +14,9 @@ import Foundation
 #endif
 
 /// The reader of standard output went away.
-package struct OutputClosed: Error {}
+package struct OutputClosed: Error {
+    package init() {}
+}
 
 /// A buffered file descriptor. Not for use by two threads at a time. Nothing is written by `deinit`: flush.
 package final class Output {
