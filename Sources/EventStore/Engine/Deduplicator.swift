@@ -106,7 +106,8 @@ final class Deduplicator {
             let other = rows[first]
             let isEarlier = sequence(ref) < sequence(other)
             kept[isEarlier ? first : place] = false
-            count(isEarlier ? other : ref, batches[Int((isEarlier ? ref : other).batch)],
+            count(
+                isEarlier ? other : ref, batches[Int((isEarlier ? ref : other).batch)],
                 Int((isEarlier ? ref : other).row))
             if isEarlier {
                 index.replace(hash, { $0.row == twin.row }, with: RowRef(batch: 0, row: UInt32(place)))

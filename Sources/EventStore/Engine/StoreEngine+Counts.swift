@@ -93,10 +93,12 @@ private enum TotalsPlan {
         case .total:
             let byEntity = filter.entities != nil
             let counts = byEntity ? try reader.rowsByEntity(days: days) : try reader.rowsByType(days: days)
-            return [0: counts.reduce(0) { sum, item in
-                let isWanted = byEntity ? filter.wants(entity: item.key) : filter.wants(type: item.key)
-                return isWanted ? sum + item.value : sum
-            }]
+            return [
+                0: counts.reduce(0) { sum, item in
+                    let isWanted = byEntity ? filter.wants(entity: item.key) : filter.wants(type: item.key)
+                    return isWanted ? sum + item.value : sum
+                }
+            ]
         }
     }
 }
