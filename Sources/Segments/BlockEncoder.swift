@@ -92,8 +92,8 @@ final class BlockEncoder {
     }
 
     private func isInShapeOrder() -> Bool {
-        for row in 1..<max(gather.shapeCodes.count, 1)
-        where gather.shapeCodes.base[row] < gather.shapeCodes.base[row - 1] { return false }
+        let codes = gather.shapeCodes.base
+        for row in 1..<max(gather.shapeCodes.count, 1) where codes[row] < codes[row - 1] { return false }
         return true
     }
 
@@ -126,8 +126,8 @@ final class BlockEncoder {
         let start = directory.count
         let bits = directory.extend((columnCount + 7) / 8)
         for index in 0..<(columnCount + 7) / 8 { bits[index] = 0 }
-        for index in shape.indexStart..<shape.indexStart + shape.indexCount {
-            let column = Int(gather.columnIndexes[index])
+        for index in shape.moveStart..<shape.moveStart + shape.moveCount {
+            let column = Int(gather.moves[index].column)
             directory.base[start + column >> 3] |= 1 << UInt8(column & 7)
         }
     }
@@ -146,29 +146,33 @@ final class BlockEncoder {
 
     // MARK: Fixed columns
 
+    @inline(__always)
     private func fill(_ rows: UnsafeBufferPointer<RowRef>, _ value: (RowRef) -> Int64) {
         integers.truncate(to: 0)
         integers.resize(to: rows.count, filling: 0)
         numbers.reserve(rows.count)
-        for index in 0..<rows.count { integers.base[index] = value(rows[index]) }
+        let target = integers.base
+        for index in 0..<rows.count { target[index] = value(rows[index]) }
     }
 
     private func writeIntegers(_ count: Int) {
         let start = payload.count
         IntegerCodec.encode(
-            integers.base, count: count, scratch: numbers.words, descriptor: &directory, payload: &payload)
+            integers.base, count: count, grows: true, scratch: numbers.words, descriptor: &directory,
+            payload: &payload)
         addSlice(from: start)
     }
 
     private func writeTimes(_ input: Input) {
         let source = input.source
         fill(input.rows) { source.view($0).timestamp[Int($0.row)] }
-        var least = integers.base[0]
+        let times = integers.base
+        var least = times[0]
         var greatest = least
         for index in 0..<input.rows.count {
-            least = min(least, integers.base[index])
-            greatest = max(greatest, integers.base[index])
-            integers.base[index] = integers.base[index] &- input.partitionStart
+            least = min(least, times[index])
+            greatest = max(greatest, times[index])
+            times[index] = times[index] &- input.partitionStart
         }
         minTime = least
         maxTime = greatest
@@ -194,14 +198,19 @@ final class BlockEncoder {
     private func writeIDs(_ input: Input) {
         let count = input.rows.count
         idBuffer.truncate(to: 0)
-        idBuffer.reserve(count)
-        for ref in input.rows { idBuffer.append(input.source.view(ref).id[Int(ref.row)]) }
+        idBuffer.resize(to: count, filling: EventID(high: 0, low: 0))
+        let source = input.source
+        let target = idBuffer.base
+        for index in 0..<count {
+            let ref = input.rows[index]
+            target[index] = source.view(ref).id[Int(ref.row)]
+        }
         let start = payload.count
         IDCodec.write(idBuffer.base, count: count, scratch: &numbers, descriptor: &directory, payload: &payload)
         ids = PayloadSlice(start: start, length: payload.count - start, isFar: false)
         guard flags.contains(.zones) else { return }
         bloomBytes.removeAll()
-        let bits = BloomFilter.make(count: count, into: &bloomBytes) { BloomFilter.hash(self.idBuffer.base[$0]) }
+        let bits = BloomFilter.make(count: count, into: &bloomBytes) { BloomFilter.hash(target[$0]) }
         zones.varint(bits)
         keepBloom(column: -1)
     }
@@ -279,12 +288,13 @@ final class BlockEncoder {
         distinct.find(gather.cells(column), count: column.count)
         let entryCount = distinct.entries.count
         refs.truncate(to: 0)
-        refs.reserve(entryCount)
+        refs.resize(to: entryCount, filling: StringRef(base: UnsafeRawPointer(refs.base), count: 0))
+        let texts = refs.base
+        let found = distinct.entries.base
         var bytes = 0
         for entry in 0..<entryCount {
-            let text = input.source.string(distinct.entries.base[entry])
-            bytes += text.count
-            refs.append(text)
+            texts[entry] = input.source.string(found[entry])
+            bytes += texts[entry].count
         }
         if bytes > SegmentFormat.columnBytesMax { return false }
         let tagPlace = directory.count
@@ -304,7 +314,8 @@ final class BlockEncoder {
         let entryCount = distinct.entries.count
         guard entryCount >= BloomFilter.entriesMin else { return zones.varint(0) }
         bloomBytes.removeAll()
-        let bits = BloomFilter.make(count: entryCount, into: &bloomBytes) { BloomFilter.hash(self.refs.base[$0].bytes) }
+        let texts = refs.base
+        let bits = BloomFilter.make(count: entryCount, into: &bloomBytes) { BloomFilter.hash(texts[$0].bytes) }
         zones.varint(bits)
         keepBloom(column: index)
     }
@@ -312,14 +323,13 @@ final class BlockEncoder {
     /// Numbers in the vocabulary of the entries found, or nil when none is shared.
     private func sharedNumbers(_ key: ColumnKey, _ entryCount: Int, _ input: Input) -> UnsafePointer<UInt32>? {
         guard let vocabulary = input.vocabulary, key.kind == .string else { return nil }
+        guard vocabulary.has(attribute: key.attribute) else { return nil }
         shared.truncate(to: 0)
-        var any = false
-        for entry in 0..<entryCount {
-            let number = vocabulary.number(attribute: key.attribute, string: distinct.entries.base[entry])
-            if number != StringColumnInput.notShared { any = true }
-            shared.append(number)
-        }
-        return any ? UnsafePointer(shared.base) : nil
+        shared.resize(to: entryCount, filling: StringColumnInput.notShared)
+        let target = shared.base
+        let isAny = vocabulary.number(
+            attribute: key.attribute, strings: distinct.entries.base, count: entryCount, into: target)
+        return isAny ? UnsafePointer(target) : nil
     }
 }
 

@@ -14,76 +14,87 @@ struct GatheredColumn: BitwiseCopyable {
 struct GatheredShape: BitwiseCopyable {
     var writerShape: UInt32
     var rows: Int
-    /// Its columns' indexes in the block, in the memory of `BlockGather.columnIndexes`.
-    var indexStart: Int
-    var indexCount: Int
+    /// Its columns in the block, in `BlockGather.moves`.
+    var moveStart: Int
+    var moveCount: Int
+}
+
+/// Where a cell of a row goes.
+struct CellMove: BitwiseCopyable {
+    /// Index of the column in the block.
+    var column: Int32
+    /// Index of the key in the writer shape.
+    var key: UInt16
+    var isText: Bool
 }
 
 final class BlockGather {
     private(set) var columns: [GatheredColumn] = []
     private(set) var shapes: [GatheredShape] = []
-    private(set) var columnIndexes: [Int32] = []
+    private(set) var moves: [CellMove] = []
     /// Shape of every row, an index of `shapes`.
     private(set) var shapeCodes = GrowableBuffer<UInt32>()
     private(set) var cells = GrowableBuffer<UInt64>()
-    private var rowCount = 0
     /// Writer shape → block shape + 1.
     private var blockShape: [Int32] = []
     private var cursors = GrowableBuffer<Int>()
 
-    /// Collects shapes and columns of the rows. `cellsToo` also scatters the cells.
-    func gather(_ rows: UnsafeBufferPointer<RowRef>, _ source: SegmentRows) {
-        rowCount = rows.count
+    /// Collects shapes, columns and cells of the rows, of all columns or only of those wanted.
+    func gather(
+        _ rows: UnsafeBufferPointer<RowRef>, _ source: SegmentRows, only isWanted: ((ColumnKey) -> Bool)? = nil
+    ) {
         findShapes(rows, source)
-        findColumns(source)
-        scatter(rows, source)
+        findColumns(source, isWanted)
+        if !moves.isEmpty { scatter(rows, source) }
     }
 
     private func findShapes(_ rows: UnsafeBufferPointer<RowRef>, _ source: SegmentRows) {
         for shape in shapes where Int(shape.writerShape) < blockShape.count { blockShape[Int(shape.writerShape)] = 0 }
         shapes.removeAll(keepingCapacity: true)
         while blockShape.count < source.shapes.count { blockShape.append(0) }
-        shapeCodes.resize(to: 0, filling: 0)
-        shapeCodes.reserve(rows.count)
+        shapeCodes.truncate(to: 0)
+        shapeCodes.resize(to: rows.count, filling: 0)
+        let codes = shapeCodes.base
+        var fresh: [GatheredShape] = []
+        swap(&fresh, &shapes)
         blockShape.withUnsafeMutableBufferPointer { known in
-            for ref in rows {
+            for row in 0..<rows.count {
+                let ref = rows[row]
                 let view = source.view(ref)
                 let shape = view.shapes[Int(view.shape[Int(ref.row)])]
                 if known[Int(shape)] == 0 {
-                    shapes.append(GatheredShape(writerShape: shape, rows: 0, indexStart: 0, indexCount: 0))
-                    known[Int(shape)] = Int32(shapes.count)
+                    fresh.append(GatheredShape(writerShape: shape, rows: 0, moveStart: 0, moveCount: 0))
+                    known[Int(shape)] = Int32(fresh.count)
                 }
                 let code = Int(known[Int(shape)]) - 1
-                shapes[code].rows &+= 1
-                shapeCodes.append(UInt32(truncatingIfNeeded: code))
+                fresh[code].rows &+= 1
+                codes[row] = UInt32(truncatingIfNeeded: code)
             }
         }
+        swap(&fresh, &shapes)
     }
 
-    private func findColumns(_ source: SegmentRows) {
+    private func findColumns(_ source: SegmentRows, _ isWanted: ((ColumnKey) -> Bool)?) {
+        var keys: [ColumnKey] = []
+        for shape in shapes { keys.append(contentsOf: source.shapes[Int(shape.writerShape)].keys) }
+        if shapes.count > 1 { keys.sort() }
         columns.removeAll(keepingCapacity: true)
-        columnIndexes.removeAll(keepingCapacity: true)
-        if shapes.count == 1 {
-            for key in source.shapes[Int(shapes[0].writerShape)].keys {
-                columns.append(GatheredColumn(key: key, count: 0, start: 0))
-            }
-        } else {
-            var keys: [ColumnKey] = []
-            for shape in shapes { keys.append(contentsOf: source.shapes[Int(shape.writerShape)].keys) }
-            keys.sort()
-            for key in keys where columns.last?.key != key {
-                columns.append(GatheredColumn(key: key, count: 0, start: 0))
-            }
+        for key in keys where columns.last?.key != key {
+            if let isWanted, !isWanted(key) { continue }
+            columns.append(GatheredColumn(key: key, count: 0, start: 0))
         }
+        moves.removeAll(keepingCapacity: true)
         for index in shapes.indices {
-            shapes[index].indexStart = columnIndexes.count
+            shapes[index].moveStart = moves.count
             var column = 0
-            for key in source.shapes[Int(shapes[index].writerShape)].keys {
-                while columns[column].key != key { column += 1 }
+            for (position, key) in source.shapes[Int(shapes[index].writerShape)].keys.enumerated() {
+                while column < columns.count, columns[column].key < key { column += 1 }
+                if column == columns.count { break }
+                if columns[column].key != key { continue }
                 columns[column].count += shapes[index].rows
-                columnIndexes.append(Int32(column))
+                moves.append(CellMove(column: Int32(column), key: UInt16(position), isText: key.holdsText))
             }
-            shapes[index].indexCount = columnIndexes.count - shapes[index].indexStart
+            shapes[index].moveCount = moves.count - shapes[index].moveStart
         }
         var total = 0
         for index in columns.indices {
@@ -91,7 +102,7 @@ final class BlockGather {
             total += columns[index].count
         }
         cells.truncate(to: 0)
-        cells.resize(to: total, filling: 0)
+        cells.reserve(total)
     }
 
     private func scatter(_ rows: UnsafeBufferPointer<RowRef>, _ source: SegmentRows) {
@@ -99,25 +110,25 @@ final class BlockGather {
         for column in columns { cursors.append(column.start) }
         let target = cells.base
         let cursor = cursors.base
-        columnIndexes.withUnsafeBufferPointer { indexes in
+        let codes = shapeCodes.base
+        moves.withUnsafeBufferPointer { moves in
             source.positions.withUnsafeBufferPointer { positions in
                 shapes.withUnsafeBufferPointer { shapes in
-                    columns.withUnsafeBufferPointer { columns in
-                        for row in 0..<rows.count {
-                            let ref = rows[row]
-                            let view = source.view(ref)
-                            let shape = shapes[Int(shapeCodes.base[row])]
-                            let from = view.cells + Int(view.cellStart[Int(ref.row)])
-                            let position = view.positionStart[Int(view.shape[Int(ref.row)])]
-                            for index in 0..<shape.indexCount {
-                                let column = Int(indexes[shape.indexStart &+ index])
-                                var cell = from[Int(positions[position &+ index])]
-                                if let numbers = view.numbers, columns[column].key.holdsText {
-                                    cell = source.number(cell, numbers, batch: ref.batch)
-                                }
-                                target[cursor[column]] = cell
-                                cursor[column] &+= 1
+                    for row in 0..<rows.count {
+                        let ref = rows[row]
+                        let view = source.view(ref)
+                        let shape = shapes[Int(codes[row])]
+                        let from = view.cells + Int(view.cellStart[Int(ref.row)])
+                        let position = view.positionStart[Int(view.shape[Int(ref.row)])]
+                        for index in shape.moveStart..<shape.moveStart &+ shape.moveCount {
+                            let move = moves[index]
+                            var cell = from[Int(positions[position &+ Int(move.key)])]
+                            if move.isText, let numbers = view.numbers {
+                                cell = source.number(cell, numbers, batch: ref.batch)
                             }
+                            let column = Int(move.column)
+                            target[cursor[column]] = cell
+                            cursor[column] &+= 1
                         }
                     }
                 }
@@ -165,15 +176,22 @@ final class DistinctFinder {
         codes.truncate(to: 0)
         codes.resize(to: count, filling: 0)
         entries.truncate(to: 0)
+        entries.resize(to: count, filling: 0)
         let code = codes.base
+        let entry = entries.base
+        let marks = marks
+        let current = generation
+        var distinct = 0
         for index in 0..<count {
             let number = Int(truncatingIfNeeded: cells[index])
             assert(number < capacity)
-            if marks[number] >> 32 != generation {
-                marks[number] = generation << 32 | UInt64(entries.count)
-                entries.append(UInt32(truncatingIfNeeded: number))
+            if marks[number] >> 32 != current {
+                marks[number] = current << 32 | UInt64(distinct)
+                entry[distinct] = UInt32(truncatingIfNeeded: number)
+                distinct &+= 1
             }
             code[index] = UInt32(truncatingIfNeeded: marks[number])
         }
+        entries.truncate(to: distinct)
     }
 }

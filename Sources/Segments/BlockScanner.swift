@@ -47,6 +47,8 @@ package final class BlockScanner {
     private var blocks: [BlockState] = []
     private(set) package var blockCount = 0
     private var keyID: UInt64 = 0
+    /// Places of the open entity's block heads, when it has several blocks.
+    private(set) var headPlaces: [Range<Int>] = []
 
     private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
     private var window = UnsafeMutableRawBufferPointer(start: nil, count: 0)
@@ -93,6 +95,7 @@ package final class BlockScanner {
     package func open(_ segment: SegmentReader, _ entry: SegmentEntityEntry) throws(Fault) {
         arena.reset()
         blockCount = 0
+        headPlaces.removeAll(keepingCapacity: true)
         self.segment = segment
         self.entry = entry
         do throws(Fault) {
@@ -164,6 +167,7 @@ package final class BlockScanner {
             packs.append(
                 PackSlot(offset: offset, length: length, rawLength: rawLength, codec: codec, number: 0, memory: nil))
             state(index).reset(rows: rows, minTime: minTime, maxTime: maxTime)
+            headPlaces.append(offset..<offset + length)
             offset += length
         }
         guard rest == 0, reader.isAtEnd else { throw damagedHead() }

@@ -11,6 +11,9 @@
 //   delta     zigzag first, zigzag least difference,          value(i) = value(i-1) + least + divisor · packed
 //             [divisor], width bits                           (n - 1 packed)
 //   deltaPlanes  the same with width in bytes
+//   gaps      zigzag first, u8 start bits, u8 escape       see GapCodec
+//             width, varint payload bytes
+// Tag 5 is a dictionary (NumberCodec).
 
 import EventStoreCore
 
@@ -20,6 +23,7 @@ enum IntegerForm: UInt8 {
     case planes = 2
     case delta = 3
     case deltaPlanes = 4
+    case gaps = 6
 }
 
 /// A parsed descriptor.
@@ -28,7 +32,10 @@ struct IntegerLayout {
     var base: Int64 = 0
     var least: Int64 = 0
     var divisor: UInt64 = 1
+    /// Of a value; of an escape in `gaps`.
     var width = 0
+    /// Of `gaps`.
+    var startBits = 0
     var payloadBytes = 0
 }
 
@@ -50,10 +57,10 @@ enum IntegerCodec {
         var stepWidth: Int { BitPacking.width(greatestStep / stepDivisor) }
     }
 
-    /// Chooses the smallest form and writes descriptor and payload. `planes` allows byte planes, which only
-    /// pay when the pack is compressed and the values are many. `scratch` holds at least `count` words.
+    /// Chooses the smallest form and writes descriptor and payload. `compressible` allows byte planes, which only
+    /// pay when the pack is compressed and the values are many; `grows` tries gaps. `scratch` holds at least `count` words.
     static func encode(
-        _ values: UnsafePointer<Int64>, count: Int, compressible: Bool = false,
+        _ values: UnsafePointer<Int64>, count: Int, compressible: Bool = false, grows: Bool = false,
         scratch: UnsafeMutablePointer<UInt64>, descriptor: inout ByteSink, payload: inout ByteSink
     ) {
         guard count > 0 else { return writeConstant(0, &descriptor) }
@@ -61,7 +68,11 @@ enum IntegerCodec {
         if profile.least == profile.greatest { return writeConstant(profile.least, &descriptor) }
         let offsetBits = profile.offsetWidth * count
         let stepBits = profile.stepWidth * (count - 1) + 8 * ByteSink.varintBytes(zigzag(profile.leastStep))
-        if stepBits < offsetBits {
+        if grows, profile.stepWidth > 0, let plan = GapCodec.plan(values, count),
+            plan.bitCount + 16 < min(offsetBits, stepBits)
+        {
+            writeGaps(plan, values, count, &descriptor, &payload)
+        } else if stepBits < offsetBits {
             encodeSteps(values, count, profile, compressible, scratch, &descriptor, &payload)
         } else {
             encodeOffsets(values, count, profile, compressible, scratch, &descriptor, &payload)
@@ -71,6 +82,18 @@ enum IntegerCodec {
     private static func writeConstant(_ value: Int64, _ descriptor: inout ByteSink) {
         descriptor.u8(IntegerForm.constant.rawValue)
         descriptor.zigzag(value)
+    }
+
+    private static func writeGaps(
+        _ plan: GapCodec.Plan, _ values: UnsafePointer<Int64>, _ count: Int, _ descriptor: inout ByteSink,
+        _ payload: inout ByteSink
+    ) {
+        descriptor.u8(IntegerForm.gaps.rawValue)
+        descriptor.zigzag(values[0])
+        descriptor.u8(UInt8(plan.startBits))
+        descriptor.u8(UInt8(plan.escapeWidth))
+        descriptor.varint(plan.byteCount)
+        GapCodec.write(plan, values, count, into: &payload)
     }
 
     @inline(__always)
@@ -223,6 +246,10 @@ enum IntegerCodec {
             guard tag & divisorFlag == 0 else { throw unknown(tag) }
             return layout
         }
+        if form == .gaps {
+            try parseGaps(&reader, tag, count, &layout)
+            return layout
+        }
         let isDelta = form == .delta || form == .deltaPlanes
         if isDelta { layout.least = try reader.zigzag() }
         if tag & divisorFlag != 0 { layout.divisor = try reader.varint() }
@@ -238,6 +265,15 @@ enum IntegerCodec {
         return layout
     }
 
+    private static func parseGaps(
+        _ reader: inout ByteReader, _ tag: UInt8, _ count: Int, _ layout: inout IntegerLayout
+    ) throws(Fault) {
+        layout.startBits = Int(try reader.u8())
+        layout.width = Int(try reader.u8())
+        layout.payloadBytes = try reader.count(max: count * 8)
+        guard tag & divisorFlag == 0, layout.startBits <= 48, layout.width <= 46 else { throw unknown(tag) }
+    }
+
     private static func unknown(_ tag: UInt8) -> Fault { Fault(.damaged, "unknown integer encoding \(tag)") }
 
     /// Decodes exactly `count` values into `target`.
@@ -248,6 +284,11 @@ enum IntegerCodec {
         if layout.form == .constant {
             target.update(repeating: layout.base, count: count)
             return
+        }
+        if layout.form == .gaps {
+            return try GapCodec.decode(
+                UnsafeRawBufferPointer(rebasing: payload[0..<min(layout.payloadBytes, payload.count)]), count: count,
+                first: layout.base, startBits: layout.startBits, escapeWidth: layout.width, into: target)
         }
         let isDelta = layout.form == .delta || layout.form == .deltaPlanes
         let stored = isDelta ? count - 1 : count

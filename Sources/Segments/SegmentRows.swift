@@ -31,28 +31,33 @@ final class SegmentRows {
     let batches: [RowBatch]
     private(set) var shapes: [WriterShape] = []
     private var shapeIndex: [WriterShape: UInt32] = [:]
-    /// Nothing at the places of batches without rows.
-    private let storage: UnsafeMutablePointer<BatchView?>
+    /// Uninitialised at the places of batches without rows.
+    private let storage: UnsafeMutablePointer<BatchView>
+    private var isUsed: [Bool] = []
     /// For every batch shape: at which position of the row's cells each key of the writer shape stands.
     private(set) var positions: [UInt16] = []
     private var strings = StringTable()
     /// The one batch whose codes are the numbers.
     private let single: RowBatch?
+    private let singleOffsets: UnsafePointer<Int>?
+    private let singleArena: UnsafeRawPointer?
 
     init(_ rows: UnsafeBufferPointer<RowRef>, _ batches: [RowBatch]) {
         self.batches = batches
         storage = .allocate(capacity: max(batches.count, 1))
-        storage.initialize(repeating: nil, count: batches.count)
         var used = [Bool](repeating: false, count: batches.count)
         for ref in rows { used[Int(ref.batch)] = true }
         let usedCount = used.count { $0 }
         single = usedCount == 1 ? used.firstIndex(of: true).map { batches[$0] } : nil
+        singleOffsets = single.map { UnsafePointer($0.strings.offsets.base) }
+        singleArena = single.map { UnsafeRawPointer($0.strings.arena.base) }
         for index in batches.indices where used[index] { addView(index, ownNumbers: usedCount > 1) }
+        isUsed = used
     }
 
     deinit {
-        for index in batches.indices {
-            guard let view = storage[index] else { continue }
+        for index in batches.indices where isUsed[index] {
+            let view = storage[index]
             view.shapes.deallocate()
             view.positionStart.deallocate()
             view.numbers?.deallocate()
@@ -93,10 +98,7 @@ final class SegmentRows {
     }
 
     @inline(__always)
-    func view(_ ref: RowRef) -> BatchView {
-        guard let view = storage[Int(ref.batch)] else { preconditionFailure("row of a batch that was not seen") }
-        return view
-    }
+    func view(_ ref: RowRef) -> BatchView { storage[Int(ref.batch)] }
 
     func entityNumber(_ ref: RowRef) -> UInt32 {
         batches[Int(ref.batch)].entityNumbers[Int(view(ref).entity[Int(ref.row)])]
@@ -121,7 +123,11 @@ final class SegmentRows {
     /// Valid until the next new number.
     @inline(__always)
     func string(_ number: UInt32) -> StringRef {
-        let bytes = single?.strings.bytes(Int(number)) ?? strings.bytes(Int(number))
+        if let singleOffsets, let singleArena {
+            let start = singleOffsets[Int(number)]
+            return StringRef(base: singleArena + start, count: singleOffsets[Int(number) + 1] - start)
+        }
+        let bytes = strings.bytes(Int(number))
         return StringRef(base: bytes.baseAddress ?? UnsafeRawPointer(storage), count: bytes.count)
     }
 }

@@ -99,6 +99,13 @@ package final class SegmentWriter {
         let least = job.options.sharedValueEntitiesMin
         guard least > 0, ranges.count >= least else { return false }
         var personal: [UInt32: Bool] = [:]
+        func isShareable(_ key: ColumnKey) -> Bool {
+            guard key.kind == .string else { return false }
+            if let known = personal[key.attribute] { return !known }
+            let isPersonal = job.options.isPersonal(key.attribute)
+            personal[key.attribute] = isPersonal
+            return !isPersonal
+        }
         let gather = entityWriter.gather
         let distinct = entityWriter.distinct
         for range in ranges {
@@ -106,17 +113,14 @@ package final class SegmentWriter {
             var start = range.lowerBound
             while start < range.upperBound {
                 let end = min(start + Limits.blockRowsMax, range.upperBound)
-                gather.gather(UnsafeBufferPointer(rebasing: job.rows[start..<end]), job.source)
+                gather.gather(
+                    UnsafeBufferPointer(rebasing: job.rows[start..<end]), job.source, only: isShareable)
                 start = end
-                for column in gather.columns where column.key.kind == .string {
-                    let attribute = column.key.attribute
-                    let isPersonal = personal[attribute] ?? job.options.isPersonal(attribute)
-                    personal[attribute] = isPersonal
-                    if isPersonal { continue }
+                for column in gather.columns where column.count > 0 {
                     distinct.find(gather.cells(column), count: column.count)
-                    for entry in 0..<distinct.entries.count {
-                        vocabulary.count(attribute: attribute, string: distinct.entries.base[entry], entity: entity)
-                    }
+                    vocabulary.count(
+                        attribute: column.key.attribute, strings: distinct.entries.base,
+                        count: distinct.entries.count, entity: entity)
                 }
             }
         }
@@ -176,11 +180,14 @@ package final class SegmentWriter {
             job.summary.minTime >= job.summary.partitionStart
                 && job.summary.maxTime - job.summary.partitionStart < job.summary.partitionMs,
             "rows outside their partition")
+        var (least, greatest) = (UInt64.max, UInt64(0))
         for ref in job.rows {
             let sequence = job.source.view(ref).sequence[Int(ref.row)] &- job.options.sequenceBase
-            job.summary.minSequence = min(job.summary.minSequence, sequence)
-            job.summary.maxSequence = max(job.summary.maxSequence, sequence)
+            least = min(least, sequence)
+            greatest = max(greatest, sequence)
         }
+        job.summary.minSequence = least
+        job.summary.maxSequence = greatest
         job.summary.typeNumbers = names.types
         job.summary.attributeNumbers = names.attributes
     }
@@ -257,23 +264,36 @@ private struct NameUse {
     ) -> SegmentEntityEntry {
         var entry = SegmentEntityEntry(
             entity: entity, rows: rows.count, minTime: .max, maxTime: .min, headOffset: 0, headLength: 0, types: [])
+        var lastShape = -1
+        var count = 0
         for ref in rows {
             let view = source.view(ref)
             let time = view.timestamp[Int(ref.row)]
             entry.minTime = min(entry.minTime, time)
             entry.maxTime = max(entry.maxTime, time)
             let shape = Int(view.shapes[Int(view.shape[Int(ref.row)])])
-            usedShapes[shape] = true
-            let type = source.shapes[shape].type
-            let last = entry.types.count - 1
-            if last >= 0, entry.types[last].type == type {
-                entry.types[last].rows += 1
-            } else {
-                precondition(last < 0 || entry.types[last].type < type, "rows are not sorted by type")
-                entry.types.append(TypeCount(type: type, rows: 1))
+            if shape != lastShape {
+                addRows(count, lastShape, &entry)
+                count = 0
+                lastShape = shape
             }
+            count += 1
         }
+        addRows(count, lastShape, &entry)
         return entry
+    }
+
+    private mutating func addRows(_ count: Int, _ shape: Int, _ entry: inout SegmentEntityEntry) {
+        if count == 0 { return }
+        usedShapes[shape] = true
+        let type = source.shapes[shape].type
+        let last = entry.types.count - 1
+        if last >= 0, entry.types[last].type == type {
+            entry.types[last].rows += count
+        } else {
+            precondition(last < 0 || entry.types[last].type < type, "rows are not sorted by type")
+            entry.types.append(TypeCount(type: type, rows: count))
+        }
     }
 
     var types: [UInt32] {

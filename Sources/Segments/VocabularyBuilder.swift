@@ -42,24 +42,27 @@ final class VocabularyBuilder {
     private static let free = Slot(key: 0, lastEntity: 0, entities: 0, number: StringColumnInput.notShared)
 
     @inline(__always)
-    private func slot(_ key: UInt64) -> Int {
+    private static func find(_ key: UInt64, _ slots: UnsafePointer<Slot>, _ mask: Int) -> Int {
         var place = Int(truncatingIfNeeded: (key &* 0x9e37_79b9_7f4a_7c15) >> 32) & mask
-        while slots.base[place].lastEntity != 0, slots.base[place].key != key { place = (place &+ 1) & mask }
+        while slots[place].lastEntity != 0, slots[place].key != key { place = (place &+ 1) & mask }
         return place
     }
 
-    /// Counts an entity's use of a value. Calls come entity by entity.
-    func count(attribute: UInt32, string: UInt32, entity: UInt32) {
-        let key = UInt64(attribute) << 32 | UInt64(string)
-        let place = slot(key)
+    /// Counts an entity's use of values. Calls come entity by entity.
+    func count(attribute: UInt32, strings: UnsafePointer<UInt32>, count: Int, entity: UInt32) {
         let mark = entity &+ 1
-        if slots.base[place].lastEntity == 0 {
-            slots.base[place] = Slot(key: key, lastEntity: mark, entities: 1, number: StringColumnInput.notShared)
-            used += 1
-            if used * 2 > mask { grow() }
-        } else if slots.base[place].lastEntity != mark {
-            slots.base[place].lastEntity = mark
-            slots.base[place].entities += 1
+        for index in 0..<count {
+            let key = UInt64(attribute) << 32 | UInt64(strings[index])
+            let table = slots.base
+            let place = VocabularyBuilder.find(key, table, mask)
+            if table[place].lastEntity == 0 {
+                table[place] = Slot(key: key, lastEntity: mark, entities: 1, number: StringColumnInput.notShared)
+                used += 1
+                if used * 2 > mask { grow() }
+            } else if table[place].lastEntity != mark {
+                table[place].lastEntity = mark
+                table[place].entities += 1
+            }
         }
     }
 
@@ -70,7 +73,7 @@ final class VocabularyBuilder {
         swap(&slots, &fresh)
         mask = slots.count - 1
         for index in 0..<old where fresh.base[index].lastEntity != 0 {
-            slots.base[slot(fresh.base[index].key)] = fresh.base[index]
+            slots.base[VocabularyBuilder.find(fresh.base[index].key, slots.base, mask)] = fresh.base[index]
         }
     }
 
@@ -103,10 +106,20 @@ final class VocabularyBuilder {
     /// Longer values are no words that sites share.
     static let valueBytesMax = 1024
 
-    /// The number of a value in the vocabulary, or `notShared`.
-    @inline(__always)
-    func number(attribute: UInt32, string: UInt32) -> UInt32 {
-        let place = slot(UInt64(attribute) << 32 | UInt64(string))
-        return slots.base[place].lastEntity == 0 ? StringColumnInput.notShared : slots.base[place].number
+    func has(attribute: UInt32) -> Bool { attributes.contains { $0.attribute == attribute } }
+
+    /// The numbers of values in the vocabulary, `notShared` for others; false when none has one.
+    func number(
+        attribute: UInt32, strings: UnsafePointer<UInt32>, count: Int, into target: UnsafeMutablePointer<UInt32>
+    ) -> Bool {
+        let table = slots.base
+        var isAny = false
+        for index in 0..<count {
+            let place = VocabularyBuilder.find(UInt64(attribute) << 32 | UInt64(strings[index]), table, mask)
+            let number = table[place].lastEntity == 0 ? StringColumnInput.notShared : table[place].number
+            if number != StringColumnInput.notShared { isAny = true }
+            target[index] = number
+        }
+        return isAny
     }
 }
