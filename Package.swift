@@ -70,6 +70,8 @@ let package = Package(
             path: "Sources/CLI", swiftSettings: strict),
         .executableTarget(
             name: "QuickStart", dependencies: ["EventStore"], path: "Examples/QuickStart", swiftSettings: strict),
+        .executableTarget(
+            name: "in-process", dependencies: ["EventStore"], path: "Benchmarks/InProcess", swiftSettings: strict),
         .testTarget(
             name: "CLITests", dependencies: ["EventStoreCLI", "EventStore"], path: "Tests/CLITests",
             swiftSettings: strict),

@@ -18,11 +18,13 @@ struct EventPrinter {
     func print(
         _ store: BlockingEventStore, filter: EventFilter, order: EventOrder, limit: Int?
     ) throws -> Int {
+        // A read that meets damage gives all that is readable before it throws: that is printed too.
+        defer { try? output.flush() }
         switch format {
-        case .ndjson: try printLines(try store.cursor(filter, order: order, limit: limit))
-        case .json: try printArray(try store.cursor(filter, order: order, limit: limit))
-        case .table: try printTable(try store.cursor(filter, order: order, limit: limit))
-        case .csv: try printCSV(store, filter: filter, order: order, limit: limit)
+        case .ndjson: return try printLines(try store.cursor(filter, order: order, limit: limit))
+        case .json: return try printArray(try store.cursor(filter, order: order, limit: limit))
+        case .table: return try printTable(try store.cursor(filter, order: order, limit: limit))
+        case .csv: return try printCSV(store, filter: filter, order: order, limit: limit)
         }
     }
 

@@ -51,10 +51,16 @@ private struct StoreCheck: Sendable {
         for message in try context.catalog.verify(full: !quick) {
             holes.append(Hole(file: context.files.catalog, message: message))
         }
-        for entry in try context.catalog.read({ (reader) throws(Fault) in try reader.journal(from: 0) }) {
-            if let hole = journalHole(entry) { holes.append(hole) }
+        return holes + journalHoles() + (try strangers())
+    }
+
+    private func journalHoles() -> [Hole] {
+        do throws(Fault) {
+            let entries = try context.catalog.read { (reader) throws(Fault) in try reader.journal(from: 0) }
+            return entries.compactMap { journalHole($0) }
+        } catch {
+            return [Hole(file: context.files.catalog, message: "the journal cannot be read: \(error.message)")]
         }
-        return holes + (try strangers())
     }
 
     /// The file as it is on disk now, not as it was when the store was opened.
