@@ -20,6 +20,8 @@ enum JournalFormat {
     static let boxOverheadBytes = 40
     static let blobBytesMax = 1 << 30
     static let sectionBytesMax = Limits.packRawBytesMax
+    /// An entity's rows that come to more are cut in two sections, and so on; one row is always less.
+    static let sectionBytesTarget = 8 << 20
 }
 
 /// What a section is bound to: it cannot be moved to another store, entity, place or length.
@@ -54,12 +56,15 @@ final class JournalEncoder {
     /// The blob of all rows of a batch whose numbers are filled. Sequences count from `binding.firstSequence`.
     func encode(_ batch: RowBatch, _ binding: JournalBinding) throws(Fault) -> [UInt8] {
         let starts = group(batch)
-        var blob = ByteWriter(reserving: batch.rowCount * 160)
-        blob.u8(JournalFormat.version)
-        blob.varint(starts.count { $0.rows > 0 })
+        var sections = ByteWriter(reserving: batch.rowCount * 160)
+        var count = 0
         for section in starts where section.rows > 0 {
-            try write(batch, section, binding, into: &blob)
+            count += try write(batch, section, binding, into: &sections)
         }
+        var blob = ByteWriter(reserving: sections.bytes.count + 16)
+        blob.u8(JournalFormat.version)
+        blob.varint(count)
+        blob.raw(sections.bytes)
         return blob.bytes
     }
 
@@ -93,9 +98,23 @@ final class JournalEncoder {
         return sections
     }
 
+    /// Returns how many sections the rows became.
     private func write(
         _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, into blob: inout ByteWriter
-    ) throws(Fault) {
+    ) throws(Fault) -> Int {
+        if section.rows > 1, !encodeRows(batch, section, binding) {
+            let half = section.rows / 2
+            let first = Section(entity: section.entity, start: section.start, rows: half)
+            let second = Section(entity: section.entity, start: section.start + half, rows: section.rows - half)
+            return try write(batch, first, binding, into: &blob) + write(batch, second, binding, into: &blob)
+        }
+        if section.rows == 1 { _ = encodeRows(batch, section, binding) }
+        try seal(section, binding, into: &blob)
+        return 1
+    }
+
+    /// Fills `raw`; false when the rows are too many bytes for one section.
+    private func encodeRows(_ batch: RowBatch, _ section: Section, _ binding: JournalBinding) -> Bool {
         raw.removeAll()
         let rows = section.start..<section.start + section.rows
         writeShapes(batch, rows)
@@ -111,9 +130,10 @@ final class JournalEncoder {
             raw.integer(batch.id.base[row].high.bigEndian)
             raw.integer(batch.id.base[row].low.bigEndian)
             writeCells(batch, row)
+            if raw.bytes.count > JournalFormat.sectionBytesTarget { break }
         }
         for place in rows { shapeCodes[Int(batch.shape.base[Int(order[place])])] = .max }
-        try seal(section, binding, into: &blob)
+        return raw.bytes.count <= JournalFormat.sectionBytesTarget
     }
 
     private func writeShapes(_ batch: RowBatch, _ rows: Range<Int>) {
