@@ -123,6 +123,7 @@ final class BulkImport {
                 try job.publish(lane, ready)
             }
         } catch {
+            lane.note(error)
             job.discardUnlessPublished(lane)
             throw error
         }

@@ -68,6 +68,7 @@ extension StoreEngine {
                 throw Fault(.damaged, "merged segments have another number of rows than those they came from")
             }
         } catch {
+            lane.note(error)
             writing.discard(written)
             throw error
         }
@@ -92,7 +93,12 @@ extension StoreEngine {
             context.segmentFiles.forget(handle.info.number)
         }
         for start in Set(handles.map(\.info.partitionStart)) {
-            try context.environment.files.syncDirectory(context.files.directory(partitionStart: start))
+            do throws(Fault) {
+                try context.environment.files.syncDirectory(context.files.directory(partitionStart: start))
+            } catch {
+                lane.note(error)
+                throw error
+            }
         }
         try lane.exclusively { () throws(Fault) in
             var change = CatalogChange()

@@ -91,6 +91,7 @@ extension StoreEngine {
                 try lane.publish(segments, sequenceBase: base, flushedBelow: end + 1)
             }
         } catch {
+            lane.note(error)
             // After a commit in doubt the catalog may know the files.
             if !lane.isPoisoned { writing.discard(written.withLock { $0 }) }
             throw error

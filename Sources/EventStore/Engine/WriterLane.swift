@@ -55,7 +55,26 @@ final class WriterLane: @unchecked Sendable {
         lane.lock()
         defer { lane.unlock() }
         if let poison { throw poison }
-        return try body()
+        do throws(Fault) {
+            return try body()
+        } catch {
+            noteHeld(error)
+            throw error
+        }
+    }
+
+    /// Tells the lane of a fault met outside it: a failed sync of whatever file ends all writing.
+    func note(_ fault: Fault) {
+        lane.lock()
+        noteHeld(fault)
+        lane.unlock()
+    }
+
+    private func noteHeld(_ fault: Fault) {
+        guard poison == nil, fault.isFileSyncFailure || fault.code == .poisoned else { return }
+        poison = Fault(
+            .poisoned, "a file could not be made durable; close the store and open it again to go on",
+            at: fault.place, cause: fault)
     }
 
     var isPoisoned: Bool {
@@ -345,6 +364,11 @@ final class WriterLane: @unchecked Sendable {
             return frozen
         }
     }
+}
+
+extension Fault {
+    /// Whether a sync of a file or a folder failed, for whatever reason.
+    var isFileSyncFailure: Bool { message.hasPrefix("fsync") }
 }
 
 /// The segments of the partition a row lies in, looked up once for rows in a row.
