@@ -15,8 +15,9 @@ import EventStoreSegments
 enum JournalFormat {
     static let version: UInt8 = 1
     static let label = "eventstore journal 1"
-    /// Sections below this are not worth compressing.
-    static let compressBytesMin = 96
+    /// Sections below this are stored raw: setting up LZ4 would cost more than the few bytes it saves, in an
+    /// entry that lives until the next flush.
+    static let compressBytesMin = 2048
     static let boxOverheadBytes = 40
     static let blobBytesMax = 1 << 30
     static let sectionBytesMax = Limits.packRawBytesMax
@@ -96,9 +97,13 @@ final class JournalEncoder {
     private func write(
         _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, into blob: inout ByteWriter
     ) throws(Fault) {
+        // The buffer is taken out of the class while it is written, which spares a check on each access.
+        var raw = ByteWriter()
+        swap(&raw, &self.raw)
+        defer { swap(&raw, &self.raw) }
         raw.removeAll()
         let rows = section.start..<section.start + section.rows
-        writeShapes(batch, rows)
+        writeShapes(batch, rows, into: &raw)
         var sequence = binding.firstSequence
         var time: Int64 = 0
         for place in rows {
@@ -110,13 +115,13 @@ final class JournalEncoder {
             time = batch.timestamp.base[row]
             raw.integer(batch.id.base[row].high.bigEndian)
             raw.integer(batch.id.base[row].low.bigEndian)
-            writeCells(batch, row)
+            JournalEncoder.writeCells(batch, row, into: &raw)
         }
         for place in rows { shapeCodes[Int(batch.shape.base[Int(order[place])])] = .max }
-        try seal(section, binding, into: &blob)
+        try seal(section, raw.bytes, binding, into: &blob)
     }
 
-    private func writeShapes(_ batch: RowBatch, _ rows: Range<Int>) {
+    private func writeShapes(_ batch: RowBatch, _ rows: Range<Int>, into raw: inout ByteWriter) {
         var used: [Int] = []
         for place in rows {
             let shape = Int(batch.shape.base[Int(order[place])])
@@ -137,7 +142,7 @@ final class JournalEncoder {
         }
     }
 
-    private func writeCells(_ batch: RowBatch, _ row: Int) {
+    private static func writeCells(_ batch: RowBatch, _ row: Int, into raw: inout ByteWriter) {
         let columns = batch.shapes[Int(batch.shape.base[row])].columns
         let cells = batch.cells(ofRow: row)
         for (index, column) in columns.enumerated() {
@@ -151,10 +156,10 @@ final class JournalEncoder {
     }
 
     private func seal(
-        _ section: Section, _ binding: JournalBinding, into blob: inout ByteWriter
+        _ section: Section, _ raw: [UInt8], _ binding: JournalBinding, into blob: inout ByteWriter
     ) throws(Fault) {
         let keyID = try sealer.entityKeyID(section.entity)
-        try raw.bytes.withBytes { (plain) throws(Fault) in
+        try raw.withBytes { (plain) throws(Fault) in
             let (stored, codec) =
                 plain.count >= JournalFormat.compressBytesMin
                 ? compressor.compress(plain, high: false) : (bytes: plain, codec: PackCodec.raw)
