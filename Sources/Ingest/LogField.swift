@@ -30,6 +30,8 @@ struct LogField: Sendable, Equatable {
     var role: LogRole
     /// The attribute it becomes; empty for roles that make none or several.
     var name = ""
+    /// One value for each upstream server nginx asked, separated by `, ` or ` : `.
+    var isList: Bool { role == .secondsList || (role == .text && name.hasPrefix("upstream_")) }
     /// Names the configured virtual host, not what a client sent as Host.
     var isCanonicalHost = false
     /// Apache writes it with square brackets around it.

@@ -139,11 +139,8 @@ extension LogLineReader {
             for index in 0..<length { scratch.append(text[index] &- 0x41 < 26 ? text[index] | 0x20 : text[index]) }
             lower = BytePointer(scratch.base + start)
         }
-        if hostText == nil || (step.isCanonicalHost && !hostIsCanonical) {
-            hostText = lower
-            hostLength = length
-            hostIsCanonical = step.isCanonicalHost
-        }
+        hostText = lower
+        hostLength = length
         return addText(step.attribute, lower, length)
     }
 
