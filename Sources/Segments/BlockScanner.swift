@@ -24,8 +24,8 @@ package struct ScannedBlock {
 }
 
 /// Decoded values of one column of a block, for the rows that have it.
-package struct BlockColumn {
-    package enum Values {
+package struct BlockColumn: BitwiseCopyable {
+    package enum Values: BitwiseCopyable {
         case strings(StringColumn)
         case integers(UnsafePointer<Int64>)
         case doubles(UnsafePointer<Double>)
