@@ -10,8 +10,16 @@ enum RowVerdict: UInt8, Sendable {
     case expired = 3
     case unknownEntity = 4
     case tooManyNames = 5
-
-    var isRefusal: Bool { self == .unknownEntity || self == .tooManyNames }
+    // Refused at the door, before there was a row.
+    case badEntity = 16
+    case badType = 17
+    case badTimestamp = 18
+    case futureTimestamp = 19
+    case tooManyAttributes = 20
+    case attributeName = 21
+    case valueTooLong = 22
+    case numberRange = 23
+    case eventTooLarge = 24
 }
 
 /// A batch to be appended, and after it passed the lane what became of it.
@@ -25,6 +33,9 @@ final class AppendRequest: @unchecked Sendable {
     /// For idempotency: a blind tag of the batch id, and a hash of what is in the batch.
     var batchTag: [UInt8]?
     var bodyHash: [UInt8] = []
+    /// By event of the batch: why it was refused before it became a row, `nil` for one that is a row. Part of
+    /// the answer, because it depends on the clock.
+    var doorVerdicts: [RowVerdict?] = []
 
     // Set by the lane.
     var isDone = false
@@ -39,4 +50,33 @@ final class AppendRequest: @unchecked Sendable {
         self.batch = batch
         self.receivedMs = receivedMs
     }
+
+    /// One verdict an event: those of the rows, and of what never became one.
+    var eventVerdicts: [RowVerdict] {
+        var rows = verdicts.makeIterator()
+        return doorVerdicts.map { $0 ?? rows.next() ?? .stored }
+    }
+}
+
+extension RowVerdict {
+    /// The stable word of a refusal, and what it means; `nil` for what is no refusal.
+    var refusal: (reason: String, detail: String)? {
+        switch self {
+        case .stored, .duplicate, .conflict, .expired: nil
+        case .unknownEntity: ("unknown-entity", "an entity the store does not know, and new ones were not allowed")
+        case .tooManyNames: ("too-many-names", "more attribute or type names than an entity or the store may have")
+        case .badEntity: ("bad-entity", "an entity has 1 to \(Limits.entityNameBytesMax) bytes")
+        case .badType: ("bad-type", "a type has 1 to \(Limits.typeNameBytesMax) bytes")
+        case .badTimestamp: ("bad-timestamp", "before the year 1")
+        case .futureTimestamp: ("future-timestamp", "more than a day in the future")
+        case .tooManyAttributes: ("too-many-attributes", "more than \(Limits.attributesPerEventMax) attributes")
+        case .attributeName: ("attribute-name", "a name has 1 to \(Limits.attributeNameBytesMax) bytes")
+        case .valueTooLong: ("value-too-long", "a value has at most \(Limits.valueBytesMax) bytes")
+        case .numberRange: ("number-range", "a number is not finite")
+        case .eventTooLarge: ("event-too-large", "an event has at most \(Limits.eventBytesMax) bytes")
+        }
+    }
+
+    var reason: String { refusal?.reason ?? "" }
+    var detail: String { refusal?.detail ?? "" }
 }

@@ -119,7 +119,7 @@ final class DurableImport: @unchecked Sendable {
             case .duplicate: report.duplicates += 1
             case .conflict: report.conflicts += 1
             case .expired: report.expired += 1
-            case .unknownEntity, .tooManyNames: refused.append(verdict)
+            default: refused.append(verdict)
             }
         }
         acknowledged += append.verdicts.count

@@ -7,13 +7,8 @@ import Foundation
 /// Events turned into a batch; what could not be is refused with a reason.
 struct EventRows {
     let batch = RowBatch()
-    /// By event: the row it became, or why it did not.
-    private(set) var places: [Place] = []
-
-    enum Place {
-        case row(Int)
-        case refused(reason: String, detail: String)
-    }
+    /// By event: why it did not become a row.
+    private(set) var doorVerdicts: [RowVerdict?] = []
 
     private let nowMs: Int64
     private let idPrefix: EventID
@@ -24,12 +19,9 @@ struct EventRows {
         self.idPrefix = idPrefix
         var builder = RowBatchBuilder(batch)
         for (ordinal, event) in events.enumerated() {
-            if let refusal = refusal(event) {
-                places.append(refusal)
-            } else {
-                places.append(.row(batch.rowCount))
-                add(event, ordinal, &builder)
-            }
+            let refusal = refusal(event)
+            doorVerdicts.append(refusal)
+            if refusal == nil { add(event, ordinal, &builder) }
         }
     }
 
@@ -60,51 +52,48 @@ struct EventRows {
             hash: EventID(high: idPrefix.high, low: (idPrefix.low & 0x3fff_ffff_0000_0000) + UInt64(ordinal)))
     }
 
-    private func refusal(_ event: Event) -> Place? {
+    private func refusal(_ event: Event) -> RowVerdict? {
         guard (1...Limits.entityNameBytesMax).contains(event.entity.utf8.count) else {
-            return .refused(reason: "bad-entity", detail: "an entity has 1 to \(Limits.entityNameBytesMax) bytes")
+            return .badEntity
         }
         guard (1...Limits.typeNameBytesMax).contains(event.type.utf8.count) else {
-            return .refused(reason: "bad-type", detail: "a type has 1 to \(Limits.typeNameBytesMax) bytes")
+            return .badType
         }
         guard event.timestamp >= Limits.timestampMsMin else {
-            return .refused(reason: "bad-timestamp", detail: "before the year 1")
+            return .badTimestamp
         }
         guard event.timestamp <= nowMs.addingReportingOverflow(Limits.futureMsMax).partialValue else {
-            return .refused(reason: "future-timestamp", detail: "more than a day in the future")
+            return .futureTimestamp
         }
         guard event.attributes.count <= Limits.attributesPerEventMax else {
-            return .refused(
-                reason: "too-many-attributes", detail: "more than \(Limits.attributesPerEventMax) attributes")
+            return .tooManyAttributes
         }
         return refusal(event.attributes)
     }
 
-    private func refusal(_ attributes: [String: AttributeValue]) -> Place? {
+    private func refusal(_ attributes: [String: AttributeValue]) -> RowVerdict? {
         var bytes = 0
         for (name, value) in attributes {
             guard (1...Limits.attributeNameBytesMax).contains(name.utf8.count) else {
-                return .refused(
-                    reason: "attribute-name", detail: "a name has 1 to \(Limits.attributeNameBytesMax) bytes")
+                return .attributeName
             }
             bytes += name.utf8.count
             switch value {
             case .string(let text), .json(let text):
                 guard text.utf8.count <= Limits.valueBytesMax else {
-                    return .refused(
-                        reason: "value-too-long", detail: "a value has at most \(Limits.valueBytesMax) bytes")
+                    return .valueTooLong
                 }
                 bytes += text.utf8.count
             case .double(let number):
                 guard number.isFinite else {
-                    return .refused(reason: "number-range", detail: "a number is not finite")
+                    return .numberRange
                 }
                 bytes += 8
             case .integer, .bool: bytes += 8
             }
         }
         guard bytes <= Limits.eventBytesMax else {
-            return .refused(reason: "event-too-large", detail: "an event has at most \(Limits.eventBytesMax) bytes")
+            return .eventTooLarge
         }
         return nil
     }
@@ -143,33 +132,25 @@ extension StoreEngine {
             request.batchTag = StoreEngine.bytes(tag)
             request.bodyHash = EventDigest.hash(events)
         }
+        request.doorVerdicts = rows.doorVerdicts
         if rows.batch.rowCount > 0 || tag != nil {
             lane.submit(request)
             if let fault = request.fault { throw fault }
         }
-        return try report(rows, request, lane)
+        return try report(request, lane)
     }
 
-    private func report(
-        _ rows: EventRows, _ request: AppendRequest, _ lane: WriterLane
-    ) throws(Fault) -> AppendReport {
+    private func report(_ request: AppendRequest, _ lane: WriterLane) throws(Fault) -> AppendReport {
         var report = AppendReport(
             outcomes: [], nextSequence: request.nextSequence, stored: 0, duplicates: 0, conflicts: 0, refused: 0,
             expired: 0, repeated: request.earlierAnswer != nil)
-        var verdicts = request.verdicts
+        var verdicts = request.eventVerdicts
         if let earlier = request.earlierAnswer {
             let answer = try BatchAnswer(decoding: earlier)
             verdicts = answer.verdicts
             report.nextSequence = answer.nextSequence
         }
-        for place in rows.places {
-            switch place {
-            case .refused(let reason, let detail):
-                report.outcomes.append(.refused(reason: reason, detail: detail))
-                report.refused += 1
-            case .row(let row): report.add(row < verdicts.count ? verdicts[row] : .stored)
-            }
-        }
+        for verdict in verdicts { report.add(verdict) }
         if report.nextSequence == 0 { report.nextSequence = lane.published.withLock { $0.nextSequence } }
         return report
     }
@@ -213,7 +194,7 @@ extension AppendReport {
         case .expired:
             outcomes.append(.expired)
             expired += 1
-        case .unknownEntity, .tooManyNames:
+        default:
             outcomes.append(.refused(reason: verdict.reason, detail: verdict.detail))
             refused += 1
         }

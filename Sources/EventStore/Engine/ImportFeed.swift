@@ -245,22 +245,3 @@ extension ImportRequest.Format {
         }
     }
 }
-
-extension RowVerdict {
-    /// The stable word of a refusal.
-    var reason: String {
-        switch self {
-        case .unknownEntity: "unknown-entity"
-        case .tooManyNames: "too-many-names"
-        case .stored, .duplicate, .conflict, .expired: ""
-        }
-    }
-
-    var detail: String {
-        switch self {
-        case .unknownEntity: "an entity the store does not know, and new ones were not allowed"
-        case .tooManyNames: "more attribute or type names than an entity or the store may have"
-        case .stored, .duplicate, .conflict, .expired: ""
-        }
-    }
-}

@@ -21,6 +21,8 @@ enum JournalFormat {
     static let boxOverheadBytes = 40
     static let blobBytesMax = 1 << 30
     static let sectionBytesMax = Limits.packRawBytesMax
+    /// An entity's rows that come to more are cut in two sections, and so on; one row is always less.
+    static let sectionBytesTarget = 8 << 20
 }
 
 /// What a section is bound to: it cannot be moved to another store, entity, place or length.
@@ -55,12 +57,19 @@ final class JournalEncoder {
     /// The blob of all rows of a batch whose numbers are filled. Sequences count from `binding.firstSequence`.
     func encode(_ batch: RowBatch, _ binding: JournalBinding) throws(Fault) -> [UInt8] {
         let starts = group(batch)
-        var blob = ByteWriter(reserving: batch.rowCount * 160)
-        blob.u8(JournalFormat.version)
-        blob.varint(starts.count { $0.rows > 0 })
+        // The buffer is taken out of the class while it is written, which spares a check on each access.
+        var raw = ByteWriter()
+        swap(&raw, &self.raw)
+        defer { swap(&raw, &self.raw) }
+        var sections = ByteWriter(reserving: batch.rowCount * 280)
+        var count = 0
         for section in starts where section.rows > 0 {
-            try write(batch, section, binding, into: &blob)
+            count += try write(batch, section, binding, &raw, into: &sections)
         }
+        var blob = ByteWriter(reserving: sections.bytes.count + 16)
+        blob.u8(JournalFormat.version)
+        blob.varint(count)
+        blob.raw(sections.bytes)
         return blob.bytes
     }
 
@@ -94,13 +103,27 @@ final class JournalEncoder {
         return sections
     }
 
+    /// Returns how many sections the rows became.
     private func write(
-        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, into blob: inout ByteWriter
-    ) throws(Fault) {
-        // The buffer is taken out of the class while it is written, which spares a check on each access.
-        var raw = ByteWriter()
-        swap(&raw, &self.raw)
-        defer { swap(&raw, &self.raw) }
+        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, _ raw: inout ByteWriter,
+        into blob: inout ByteWriter
+    ) throws(Fault) -> Int {
+        let fits = encodeRows(batch, section, binding, into: &raw)
+        if !fits, section.rows > 1 {
+            let half = section.rows / 2
+            let first = Section(entity: section.entity, start: section.start, rows: half)
+            let second = Section(entity: section.entity, start: section.start + half, rows: section.rows - half)
+            return try write(batch, first, binding, &raw, into: &blob)
+                + write(batch, second, binding, &raw, into: &blob)
+        }
+        try seal(section, raw.bytes, binding, into: &blob)
+        return 1
+    }
+
+    /// Fills `raw`; false when the rows are too many bytes for one section.
+    private func encodeRows(
+        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, into raw: inout ByteWriter
+    ) -> Bool {
         raw.removeAll()
         let rows = section.start..<section.start + section.rows
         writeShapes(batch, rows, into: &raw)
@@ -116,9 +139,10 @@ final class JournalEncoder {
             raw.integer(batch.id.base[row].high.bigEndian)
             raw.integer(batch.id.base[row].low.bigEndian)
             JournalEncoder.writeCells(batch, row, into: &raw)
+            if raw.bytes.count > JournalFormat.sectionBytesTarget { break }
         }
         for place in rows { shapeCodes[Int(batch.shape.base[Int(order[place])])] = .max }
-        try seal(section, raw.bytes, binding, into: &blob)
+        return raw.bytes.count <= JournalFormat.sectionBytesTarget
     }
 
     private func writeShapes(_ batch: RowBatch, _ rows: Range<Int>, into raw: inout ByteWriter) {

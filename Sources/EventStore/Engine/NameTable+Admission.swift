@@ -120,11 +120,8 @@ extension NameTable {
         if let known { return known }
         guard state.types.count + state.attributes.count < Limits.namesPerStoreMax else { return NameTable.noNumber }
         let number = kind == .type ? state.types.add(name) : state.attributes.add(name)
+        // Its record follows when an entity holds it: rows that are refused must leave no name behind.
         state.set(kind, number, nil, holders: [])
-        state.unsaved.names.append(
-            NameRecord(
-                number: number, kind: kind.rawValue,
-                tag: nameTag(kind == .type ? "type" : "attribute", name), shared: nil))
         return number
     }
 
@@ -202,6 +199,7 @@ extension NameTable {
             let bytes = kind == .type ? state.types.bytes(number) : state.attributes.bytes(number)
         else { return }
         let name = [UInt8](bytes)
+        if using.isEmpty { record(kind, number, name, &state) }
         if sharedMin > 0, using.count + 1 >= sharedMin {
             state.unsaved.shares.append(
                 SharedName(
@@ -218,5 +216,11 @@ extension NameTable {
                 sealed: try SealedValue.seal(
                     name, key: key, aad: NameSealing.holder(kind, number, entity), environment)))
         state.set(kind, number, name, holders: using.union([entity]))
+    }
+
+    /// What the catalog keeps of a name, once the first entity uses it.
+    private func record(_ kind: StoredNameKind, _ number: UInt32, _ name: [UInt8], _ state: inout State) {
+        let tag = name.withUnsafeBytes { nameTag(kind == .type ? "type" : "attribute", $0) }
+        state.unsaved.names.append(NameRecord(number: number, kind: kind.rawValue, tag: tag, shared: nil))
     }
 }

@@ -45,7 +45,10 @@ struct NameList: ~Copyable {
     /// Puts a name at its number; numbers skipped get placeholders (0xff starts no UTF-8).
     mutating func set(_ name: [UInt8]?, at number: UInt32) {
         while table.count < Int(number) { addPlaceholder() }
-        if table.count > Int(number) { return }
+        if table.count > Int(number) {
+            if let name, bytes(number) == nil { replacePlaceholder(number, with: name) }
+            return
+        }
         if let name {
             _ = name.withUnsafeBytes { table.intern($0) }
         } else {
@@ -53,6 +56,21 @@ struct NameList: ~Copyable {
         }
         // A name that was there already would not have taken a new code.
         while table.count <= Int(number) { addPlaceholder() }
+    }
+
+    /// A name may come after one with a higher number: rows that used it first were refused. Rare, so the
+    /// table is simply made anew.
+    private mutating func replacePlaceholder(_ number: UInt32, with name: [UInt8]) {
+        guard name.withUnsafeBytes({ table.find($0) }) == nil else { return }
+        var fresh = StringTable(capacity: table.count)
+        for code in 0..<table.count {
+            if code == Int(number) {
+                _ = name.withUnsafeBytes { fresh.intern($0) }
+            } else {
+                _ = fresh.intern(table.bytes(code))
+            }
+        }
+        table = fresh
     }
 
     private mutating func addPlaceholder() {

@@ -216,7 +216,7 @@ final class WriterLane: @unchecked Sendable {
     }
 
     private func answer(_ request: AppendRequest) -> [UInt8] {
-        BatchAnswer(verdicts: request.verdicts, nextSequence: request.nextSequence).encoded()
+        BatchAnswer(verdicts: request.eventVerdicts, nextSequence: request.nextSequence).encoded()
     }
 
     // MARK: Admission
