@@ -363,6 +363,7 @@ struct JSONLineReader: ~Copyable {
         case .milliseconds: break
         }
         guard timeValue <= timestampMsMax else { return refused(.futureTimestamp) }
+        guard timeValue >= Limits.timestampMsMin else { return refused(.badTimestamp) }
         if lineEnd - lineStart > Limits.eventBytesMax / 8, row.eventBytes() > Limits.eventBytesMax {
             return refused(.eventTooLarge)
         }

@@ -238,6 +238,7 @@ struct LogLineReader: ~Copyable {
     private mutating func finishLine(identity: any LineIdentity) -> Bool {
         guard let time else { return fail(.noTimestamp, nil) }
         guard time <= timestampMsMax else { return fail(.futureTimestamp, nil) }
+        guard time >= Limits.timestampMsMin else { return fail(.badTimestamp, nil) }
         let entity: UInt32
         if let defaultEntity {
             entity = defaultEntity

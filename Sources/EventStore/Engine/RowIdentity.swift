@@ -55,7 +55,7 @@ enum RowIdentity {
 /// An open-addressing table from identity hash to row. Used by one thread at a time.
 struct RowIndex: ~Copyable {
     /// One cache line holds four: a look-up costs one miss.
-    private struct Slot: BitwiseCopyable {
+    struct Slot: BitwiseCopyable {
         /// 0 marks a free slot.
         var hash: UInt64 = 0
         var ref = RowRef(batch: 0, row: 0)
