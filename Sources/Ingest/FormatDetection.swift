@@ -40,7 +40,7 @@ enum FormatDetection {
     private static func accessLog(_ beginning: UnsafeRawBufferPointer) -> InputFormat? {
         var best: (format: InputFormat, count: Int)?
         for (format, text) in [
-            (InputFormat.combined, LogPattern.combinedText), (.vhostCombined, LogPattern.vhostCombinedText),
+            (InputFormat.vhostCombined, LogPattern.vhostCombinedText), (.combined, LogPattern.combinedText),
             (.clf, LogPattern.clfText),
         ] {
             let (matching, lines) = matches(beginning, text)

@@ -145,6 +145,6 @@ struct LogField: Sendable, Equatable {
     private static func attributeName(_ name: String) -> String {
         let lower = name.lowercased().replacing("-", with: "_")
         let full = String(decoding: EventFields.attributeName(Array(lower.utf8)), as: UTF8.self)
-        return full.isEmpty ? "unnamed" : full
+        return full.isEmpty || full.utf8.count > 100 ? "unnamed" : full
     }
 }

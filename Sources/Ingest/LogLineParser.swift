@@ -52,6 +52,13 @@ struct LogStep: BitwiseCopyable {
     var literalWord: UInt64
     var literalMask: UInt64
     var literalLength: Int
+
+    /// Whether the text behind the field, or its first 8 bytes, stand here.
+    @inline(__always)
+    func isAhead(_ position: BytePointer) -> Bool {
+        let ahead = UnsafeRawPointer(position).loadUnaligned(as: UInt64.self).littleEndian
+        return (ahead ^ literalWord) & literalMask == 0
+    }
 }
 
 struct LogLineReader: ~Copyable {
@@ -166,7 +173,13 @@ struct LogLineReader: ~Copyable {
         var end = stop
         var text = start
         var length = stop - start
-        if stop[0] != step.pointee.endByte || stop >= lineEnd {
+        // One byte of the text behind the field may stand in the field too, all of it may not. A lone `-` is the
+        // whole of an absent field.
+        let isPlain =
+            stop < lineEnd && stop[0] == step.pointee.endByte
+            && (step.pointee.literalLength < 2 || step.pointee.isQuoted || step.pointee.isAhead(stop)
+                || (stop - start == 1 && start[0] == 0x2d))
+        if !isPlain {
             guard let found = findEnd(start, stop, step.pointee, literals[index]) else { return nil }
             end = found
             length = end - start
@@ -176,10 +189,7 @@ struct LogLineReader: ~Copyable {
             end = whole
             length = end - start
         }
-        let ahead = UnsafeRawPointer(end).loadUnaligned(as: UInt64.self).littleEndian
-        guard (ahead ^ step.pointee.literalWord) & step.pointee.literalMask == 0,
-            step.pointee.literalLength <= 8 || matchesLong(literals[index], end)
-        else {
+        guard step.pointee.isAhead(end), step.pointee.literalLength <= 8 || matchesLong(literals[index], end) else {
             _ = fail(.badLogLine, end)
             return nil
         }

@@ -94,11 +94,12 @@ import Testing
     /// Every byte at every place of a UUID: read as `EventID(text:)` reads it, or kept as text.
     @Test func uuidsAndWhatIsNone() throws {
         let text = Array("6dcd1958-f3f6-4292-91D6-9AE38AE3EEB4".utf8)
-        let lines = text.indices.flatMap { place in
-            (UInt8(0x20)...0x7e).filter { $0 != 0x22 && $0 != 0x5c }.map { byte in
+        var lines: [[UInt8]] = []
+        for place in text.indices {
+            for byte in UInt8(0x20)...0x7e where byte != 0x22 && byte != 0x5c {
                 var changed = text
                 changed[place] = byte
-                return changed
+                lines.append(changed)
             }
         }
         let input = lines.map { event("\"id\":\"\(String(decoding: $0, as: UTF8.self))\"") }

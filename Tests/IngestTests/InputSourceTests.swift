@@ -239,6 +239,24 @@ import Testing
         #expect(try read(zstd(text) + [1, 2, 3, 4, 5]).fault?.code == .damaged)
     }
 
+    /// A pipe that pauses hands out the lines it has.
+    @Test func pipesGiveWhatTheyHave() throws {
+        let pipe = Pipe()
+        let writer = pipe.fileHandleForWriting
+        try writer.write(contentsOf: Data("{\"a\":1}\n{\"b\"".utf8))
+        let source = try InputSource(
+            path: "/dev/fd/\(pipe.fileHandleForReading.fileDescriptor)", options: testOptions())
+        #expect(source.description.format == .ndjson && source.totalBytes == 0)
+        let first = try source.nextChunk().map { Array($0.bytes) }
+        #expect(first == Array("{\"a\":1}\n".utf8))
+        try writer.write(contentsOf: Data(":2}".utf8))
+        try writer.close()
+        let second = try source.nextChunk()
+        #expect(second.map { Array($0.bytes) } == Array("{\"b\":2}".utf8) && second?.firstLine == 2)
+        let third = try source.nextChunk()
+        #expect(third == nil)
+    }
+
     @Test func filesThatCannotBeOpened() throws {
         #expect { try InputSource(path: "/nonexistent/file", options: testOptions()) } throws: {
             ($0 as? Fault)?.code == .notFound

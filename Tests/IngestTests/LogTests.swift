@@ -209,6 +209,34 @@ import Testing
         #expect(try attributes(#"%h\t%t"#, "1.2.3.4\t[10/Oct/2000:13:55:36 -0700]") == ["ip": .string("1.2.3.4")])
     }
 
+    @Test func usersWithSpaces() throws {
+        let line = #"1.2.3.4 - a b [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.0" 200 1"#
+        #expect(try parse("clf", line).report.stripped == 1)
+        // A line of vhost_combined is none of combined.
+        #expect(try parse("clf", "h.example:80 " + line.replacing("a b", with: "-")).refusals == [.badLogLine])
+    }
+
+    @Test func textBehindAFieldOfSeveralBytes() throws {
+        let time = "[10/Oct/2000:13:55:36 -0700]"
+        #expect(
+            try attributes(#"%{User-agent}i | %h  %t"#, "a b |c \\x41 | 1.2.3.4  \(time)")
+                == ["user_agent": .string("a b |c A"), "ip": .string("1.2.3.4")])
+        #expect(
+            try attributes("%h <-- here --> %{User-agent}i == %t", "1.2.3.4 <-- here --> a = b == \(time)")
+                == ["user_agent": .string("a = b"), "ip": .string("1.2.3.4")])
+        #expect(try parse("%h <-- here --> %t", "1.2.3.4 <-- herf --> \(time)").refusals == [.badLogLine])
+    }
+
+    @Test(arguments: [
+        ("Example.org:8080", "example.org"), ("[::1]:80", "[::1]"), ("example.org", "example.org"), ("h:", "h:"),
+        ("10.0.0.1", "10.0.0.1"), ("123", "123"), (":80", ":80"),
+    ])
+    func hosts(_ text: String, _ expected: String) throws {
+        let parsed = try parse("$http_host $msec", "\(text) 1.0", entity: nil)
+        #expect(parsed.rows.first?.entity == expected)
+        #expect(parsed.rows.first?.attributes == ["host": .string(expected)])
+    }
+
     @Test func invalidUTF8IsRefused() throws {
         let parser = try LogLineParser(
             pattern: LogPattern("combined"), options: testOptions(entity: "e"), identity: PlainIdentity())
