@@ -49,6 +49,15 @@ struct ByteSink: ~Copyable {
 
     mutating func removeAll() { count = 0 }
 
+    /// As `removeAll`, and gives memory back when there is more of it than `limit`.
+    mutating func removeAll(keepingAtMost limit: Int) {
+        count = 0
+        if capacity <= limit { return }
+        base.deallocate()
+        capacity = limit
+        base = .allocate(capacity: limit + ByteSink.slack)
+    }
+
     mutating func truncate(to length: Int) {
         assert(length <= count)
         count = length

@@ -243,11 +243,14 @@ package final class SegmentWriter {
 }
 
 extension RegionSinks {
+    /// What a writer keeps of each sink's memory between segments.
+    private static let keptBytesMax = 16 << 20
+
     mutating func reset() {
-        hot.removeAll()
+        hot.removeAll(keepingAtMost: RegionSinks.keptBytesMax)
         hotWritten = 0
-        strings.removeAll()
-        ids.removeAll()
+        strings.removeAll(keepingAtMost: RegionSinks.keptBytesMax)
+        ids.removeAll(keepingAtMost: RegionSinks.keptBytesMax)
     }
 }
 

@@ -124,6 +124,35 @@ import Testing
         #expect(file.reads.withLock { $0 } == 1)
     }
 
+    @Test func placesOfEntitiesShareNothing() throws {
+        var random = RandomRows(seed: 24)
+        var fixture = Fixture()
+        fixture.options.blockRowsMax = 300
+        var form = RandomShape()
+        form.rows = 2000
+        form.bigEntityShare = 0.7
+        let summary = try fixture.write([random.batch(form)])
+        let reader = try fixture.reader(summary)
+        let scanner = BlockScanner(sealer: fixture.sealer)
+        var all: [Range<Int>] = []
+        for entry in summary.entities {
+            try scanner.open(reader, entry)
+            let places = scanner.places()
+            #expect(places.contains { $0.contains(entry.headOffset) })
+            all += places
+        }
+        all.sort { $0.lowerBound < $1.lowerBound }
+        for (a, b) in zip(all, all.dropFirst()) { #expect(a.upperBound <= b.lowerBound) }
+        // Zeroing one entity's places leaves the others whole.
+        let gone = summary.entities[0]
+        var bytes = try fixture.file(summary).content
+        try scanner.open(reader, gone)
+        for place in scanner.places() { for index in place { bytes[index] = 0 } }
+        let holed = try SegmentReader(file: MemoryFile(bytes), path: "holed", sequenceBase: 0)
+        let rest = try Fixture.rows(holed, Array(summary.entities.dropFirst()), fixture.sealer)
+        #expect(rest.count == summary.rows - gone.rows)
+    }
+
     @Test func collectorTakesChosenRowsInAnyOrder() throws {
         var random = RandomRows(seed: 23)
         let fixture = Fixture()
