@@ -88,12 +88,13 @@ final class CursorRun {
         for handle in snapshot.segments.all where handle.times.overlaps(filter.times) {
             lengths[handle.info.partitionStart] = handle.info.partitionMs
         }
+        // Row by row: one event with a wrong clock must not make a partition of each day since 1970.
         for batch in snapshot.memory where batch.times.overlaps(filter.times) {
-            var time = batch.times.lowerBound
-            while time <= batch.times.upperBound {
-                let bounds = engine.context.partition.bounds(of: time)
+            var bounds: (start: Int64, length: Int64) = (.max, 0)
+            for time in batch.rows.timestamp.buffer
+            where time < bounds.start || time - bounds.start >= bounds.length {
+                bounds = engine.context.partition.bounds(of: time)
                 lengths[bounds.start] = bounds.length
-                time = bounds.start + bounds.length
             }
         }
         let ascending = lengths.map { (start: $0.key, length: $0.value) }.sorted { $0.start < $1.start }

@@ -41,7 +41,7 @@ final class Follower: Sendable {
         }
         let segmentChanges = try reader.segmentsCounter()
         if segmentChanges != state.segmentChanges {
-            try loadSegments(reader, &state)
+            try loadSegments(reader, segmentChanges, &state)
             state.segmentChanges = segmentChanges
         }
         try loadJournal(reader, &state)
@@ -49,7 +49,9 @@ final class Follower: Sendable {
         state.changes = changes
     }
 
-    private func loadSegments(_ reader: CatalogReader, _ state: inout State) throws(Fault) {
+    private func loadSegments(
+        _ reader: CatalogReader, _ segmentChanges: UInt64, _ state: inout State
+    ) throws(Fault) {
         var handles: [Int64: SegmentHandle] = [:]
         for info in try reader.segments(overlapping: nil) where info.state == CatalogSegment.live {
             if let known = state.handles[info.number] {
@@ -57,6 +59,7 @@ final class Follower: Sendable {
             } else {
                 handles[info.number] = try SegmentHandle(info, files: context.files)
             }
+            handles[info.number]?.saw(at: segmentChanges)
         }
         for number in state.handles.keys where handles[number] == nil { context.segmentFiles.forget(number) }
         state.handles = handles

@@ -13,6 +13,8 @@ final class SegmentHandle: Sendable {
     private let pinned = Mutex<SegmentReader?>(nil)
     /// Entries of all its entities, ascending by number, once somebody asked.
     private let cachedEntries: Mutex<[SegmentEntityEntry]?>
+    /// The catalog's counter of segment changes when it was last seen to name this segment.
+    private let seenAt = Atomic<UInt64>(.max)
 
     init(info: CatalogSegment, path: String, entries: [SegmentEntityEntry]?) {
         self.info = info
@@ -33,12 +35,19 @@ final class SegmentHandle: Sendable {
     var pinnedReader: SegmentReader? { pinned.withLock { $0 } }
     func pin(_ reader: SegmentReader) { pinned.withLock { $0 = reader } }
 
-    /// The entries of all entities. Cost the first time: one index look-up.
+    func saw(at segmentChanges: UInt64) { seenAt.store(segmentChanges, ordering: .relaxed) }
+
+    /// The entries of all entities. Cost the first time: one index look-up. Throws `notFound` when another
+    /// process merged the segment away, index rows and all: the caller takes a new snapshot.
     func entries(_ catalog: Catalog) throws(Fault) -> [SegmentEntityEntry] {
         if let known = cachedEntries.withLock({ $0 }) { return known }
         let number = info.number
         let rows = try catalog.read { (reader) throws(Fault) in
             try reader.segmentEntities(segment: number, entities: nil)
+        }
+        // Every segment has rows of some entity.
+        guard !rows.isEmpty else {
+            throw Fault(.notFound, "the catalog no longer names the segment", at: .init(file: path))
         }
         let entries = rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
         cachedEntries.withLock { $0 = entries }
@@ -53,8 +62,15 @@ final class SegmentHandle: Sendable {
             return entities.compactMap { SegmentHandle.find($0, in: all) }
         }
         let number = info.number
-        let rows = try catalog.read { (reader) throws(Fault) in
-            try reader.segmentEntities(segment: number, entities: entities)
+        let (rows, isKnown) = try catalog.read { (reader) throws(Fault) in
+            let rows = try reader.segmentEntities(segment: number, entities: entities)
+            // Nothing found: of a segment that has nothing of these entities, or of one that is gone.
+            if !rows.isEmpty { return (rows, true) }
+            return (rows, try reader.segmentsCounter() == seenAt.load(ordering: .relaxed))
+        }
+        if !isKnown {
+            let all = try self.entries(catalog)
+            return entities.compactMap { SegmentHandle.find($0, in: all) }
         }
         return rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
     }

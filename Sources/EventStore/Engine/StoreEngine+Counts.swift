@@ -7,13 +7,20 @@ import EventStoreSegments
 
 extension StoreEngine {
     func counts(by key: CountKey, _ filter: EventFilter) throws(Fault) -> [CountRow] {
-        let snapshot = try snapshot()
+        try onSnapshot { (snapshot, missingIsDamage) throws(Fault) in
+            try counts(by: key, filter, snapshot, missingIsDamage)
+        }
+    }
+
+    private func counts(
+        by key: CountKey, _ filter: EventFilter, _ snapshot: Published, _ missingIsDamage: Bool
+    ) throws(Fault) -> [CountRow] {
         guard let compiled = try context.names.compile(filter) else { return CountTable.none(key) }
         var table = CountTable(key)
         if let days = StoreEngine.wholeDays(compiled.times), TotalsPlan.answers(key, compiled) {
             try addTotals(key, compiled, days, snapshot, &table)
         } else {
-            try scan(compiled, snapshot, &table)
+            try scan(compiled, snapshot, missingIsDamage, &table)
         }
         return table.rows(context.names)
     }
@@ -49,10 +56,11 @@ extension StoreEngine {
     // MARK: Scanning
 
     private func scan(
-        _ filter: RowFilter, _ snapshot: Published, _ table: inout CountTable
+        _ filter: RowFilter, _ snapshot: Published, _ missingIsDamage: Bool, _ table: inout CountTable
     ) throws(Fault) {
         for batch in snapshot.memory where batch.times.overlaps(filter.times) { table.add(batch.rows, filter) }
         let scan = PartitionScan(context, filter)
+        scan.missingIsDamage = missingIsDamage
         for handle in snapshot.segments.all where handle.times.overlaps(filter.times) {
             var opened: [SegmentEntityEntry] = []
             for entry in try scan.entries(handle) {

@@ -12,13 +12,22 @@ extension StoreEngine {
         _ filter: EventFilter, by: String?, bucketMs: Int64, origin: Int64
     ) throws(Fault) -> Histogram {
         guard bucketMs > 0 else { throw Fault(.invalid, "a bucket is longer than nothing") }
-        let snapshot = try snapshot()
+        return try onSnapshot { (snapshot, missingIsDamage) throws(Fault) in
+            try histogram(filter, by, bucketMs, origin, snapshot, missingIsDamage)
+        }
+    }
+
+    private func histogram(
+        _ filter: EventFilter, _ by: String?, _ bucketMs: Int64, _ origin: Int64, _ snapshot: Published,
+        _ missingIsDamage: Bool
+    ) throws(Fault) -> Histogram {
         var table = SeriesTable(bucketMs: bucketMs, origin: origin, by: series(by))
         guard let compiled = try context.names.compile(filter), table.by != .nothing else {
             return table.histogram(context.names, bucketsMax: StoreEngine.bucketsMax) ?? Histogram.empty(bucketMs)
         }
         for batch in snapshot.memory where batch.times.overlaps(compiled.times) { table.add(batch.rows, compiled) }
         let scan = PartitionScan(context, compiled)
+        scan.missingIsDamage = missingIsDamage
         for handle in snapshot.segments.all where handle.times.overlaps(compiled.times) {
             let entries = try scan.entries(handle)
             try scan.forEachBlock(handle, entries, times: { $0 }) { (source, rows) throws(Fault) in

@@ -45,8 +45,13 @@ extension StoreEngine {
         var rows = 0
         // The newest partitions tell enough; the index of a large store is not read for a hint.
         for handle in snapshot.segments.all.suffix(64) {
-            parts += try handle.entries(context.catalog).count
-            rows += handle.info.rows
+            do throws(Fault) {
+                parts += try handle.entries(context.catalog).count
+                rows += handle.info.rows
+            } catch {
+                // Another process merged it away meanwhile.
+                if error.code != .notFound { throw error }
+            }
         }
         guard parts > 0 else { return }
         stats.rowsPerBlock = Double(rows) / Double(parts)

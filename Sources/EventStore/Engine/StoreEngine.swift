@@ -64,6 +64,19 @@ final class StoreEngine: Sendable {
         return try follower.refresh()
     }
 
+    /// Runs a question on a snapshot, and once more on a new one when another process merged a segment away
+    /// meanwhile. The last time a missing file is no longer excused.
+    func onSnapshot<T>(_ body: (Published, _ missingIsDamage: Bool) throws(Fault) -> T) throws(Fault) -> T {
+        for _ in 0..<CursorRun.attemptsMax {
+            do throws(Fault) {
+                return try body(try snapshot(), false)
+            } catch {
+                guard error.code == .notFound else { throw error }
+            }
+        }
+        return try body(try snapshot(), true)
+    }
+
     // MARK: Closing
 
     func close() throws(Fault) {
