@@ -14,7 +14,8 @@ package enum RowSorter {
         let ranks = RowRanks(batches)
         let ranges = RowRanges(refs.buffer, batches)
         if !ranges.sequencesAscend {
-            sorter.sort(batches, span: ranges.sequenceSpan) { batch, row in batch.sequence[row] &- ranges.leastSequence }
+            sorter.sort(batches, span: ranges.sequenceSpan) { batch, row in batch.sequence[row] &- ranges.leastSequence
+            }
         }
         let timeBits = UInt64(64 - ranges.timeSpan.leadingZeroBitCount)
         let rankSpan = UInt64(max(ranks.count - 1, 0))

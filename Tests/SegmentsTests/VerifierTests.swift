@@ -129,6 +129,7 @@ import Testing
         #expect(rest == whole.filter { $0.entity != gone })
         let result = SegmentVerifier.verify(reader, sealer: fixture.sealer)
         #expect(result.findings.map(\.fault.code) == [.keyErased])
+        #expect(SegmentVerifier.verify(reader, sealer: fixture.sealer, gone: [gone]).findings.isEmpty)
     }
 
     @Test func catalogEntryThatLiesIsRefused() throws {

@@ -12,6 +12,8 @@ import Testing
             form.rows = [5, 255, 256, 4000][Int(seed) % 4]
             // Few distinct times, so that sequences decide.
             if seed % 3 == 0 { form.partitionMs = 5 }
+            // Times so far apart that rank and time take more than 64 bits.
+            if seed % 3 == 1 { (form.partitionStart, form.partitionMs) = (0, .max) }
             let batches = [random.batch(form), random.batch(form)]
             let rows = Fixture.expected(batches)
             #expect(rows.count == form.rows * 2)
