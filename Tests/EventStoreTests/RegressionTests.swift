@@ -110,7 +110,8 @@ import Testing
             text += #"{"entity":"e","type":"t","timestamp":\#(Fixed.day),"id":"\#(Fixed.id(1).uuidString)"}"# + "\n"
         }
         for number in 2..<5 as Range<UInt64> {
-            text += #"{"entity":"e","type":"t","timestamp":\#(Fixed.day),"id":"\#(Fixed.id(number).uuidString)"}"# + "\n"
+            text +=
+                #"{"entity":"e","type":"t","timestamp":\#(Fixed.day),"id":"\#(Fixed.id(number).uuidString)"}"# + "\n"
         }
         let report = try store.importEvents(ImportRequest(sources: [try folder.write("in.ndjson", text)]))
         #expect(report.stored == 3 && report.duplicates == 2000 && report.conflicts == 0)

@@ -248,8 +248,10 @@ final class JournalDecoder {
                 }
             }
         } catch {
-            if error.code == .keyErased { return }
-            throw error.at(entity: entity)
+            guard error.code == .keyErased else { throw error.at(entity: entity) }
+            // Only a tombstone says that a key was erased; a number nobody has is a changed byte.
+            if sealer.isErased(keyID) { return }
+            throw Fault(.tampered, "a journal section names an entity that never was", at: .init(entity: entity))
         }
         var plain = [UInt8](repeating: 0, count: rawLength)
         try plain.withMutableBytes { (plain) throws(Fault) in

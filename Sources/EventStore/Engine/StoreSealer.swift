@@ -45,6 +45,8 @@ final class StoreSealer: BlockSealer {
         return found
     }
 
+    func isErased(_ keyID: UInt64) -> Bool { names.keyring.tombstone(keyID) != nil }
+
     func entityKeyID(_ entity: UInt32) throws(Fault) -> UInt64 { try entityKey(entity).id }
 
     private func secret(_ key: PackKey) throws(Fault) -> SecretKey {
