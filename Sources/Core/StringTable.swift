@@ -20,6 +20,8 @@ package struct StringTable: ~Copyable {
     /// Code + 1, or 0 for a free slot. Its size is a power of two, at most half full.
     private var slots: GrowableBuffer<UInt32>
     private var mask: Int
+    /// Read once: a global is guarded by a check at every access.
+    private let seed = Hash.seed
 
     package init(capacity: Int = 16) {
         arena = GrowableBuffer(capacity: capacity * 16)
@@ -51,7 +53,7 @@ package struct StringTable: ~Copyable {
     }
 
     package mutating func intern(_ pointer: UnsafeRawPointer, count length: Int) -> UInt32 {
-        let hash = Hash.bytes(pointer, count: length, seed: Hash.seed)
+        let hash = Hash.bytes(pointer, count: length, seed: seed)
         let short = UInt32(truncatingIfNeeded: hash >> 32)
         let table = slots.base
         var slot = Int(truncatingIfNeeded: hash) & mask
@@ -84,7 +86,7 @@ package struct StringTable: ~Copyable {
     /// The code of these bytes if they are known.
     package func find(_ source: UnsafeRawBufferPointer) -> UInt32? {
         let pointer = source.baseAddress ?? UnsafeRawPointer(offsets.base)
-        let hash = Hash.bytes(pointer, count: source.count, seed: Hash.seed)
+        let hash = Hash.bytes(pointer, count: source.count, seed: seed)
         let short = UInt32(truncatingIfNeeded: hash >> 32)
         var slot = Int(truncatingIfNeeded: hash) & mask
         while true {
@@ -109,7 +111,7 @@ package struct StringTable: ~Copyable {
         for code in 0..<count {
             let known = bytes(code)
             var slot =
-                Int(truncatingIfNeeded: Hash.bytes(known.baseAddress!, count: known.count, seed: Hash.seed)) & mask
+                Int(truncatingIfNeeded: Hash.bytes(known.baseAddress!, count: known.count, seed: seed)) & mask
             while slots.base[slot] != 0 { slot = (slot + 1) & mask }
             slots.base[slot] = UInt32(code) + 1
         }

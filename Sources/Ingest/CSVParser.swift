@@ -190,6 +190,7 @@ struct CSVReader: ~Copyable {
         guard let type else { return refuse(.noType) }
         guard let time else { return refuse(.noTimestamp) }
         guard time <= timestampMsMax else { return refuse(.futureTimestamp) }
+        guard time >= Limits.timestampMsMin else { return refuse(.badTimestamp) }
         var flags: RowFlags = []
         let known: EventID
         if let id {

@@ -177,7 +177,7 @@ extension CSVReader {
 
     private mutating func takeID(_ field: Field) -> Bool {
         mark(.id)
-        id = EventID(text: UnsafeRawBufferPointer(start: field.start, count: field.length))
+        id = field.length == 36 ? UUIDText.parse(field.start) : nil
         otherID = nil
         guard id == nil, field.length > 0 else { return true }
         guard field.length <= Limits.valueBytesMax else { return refuse(.valueTooLong) }

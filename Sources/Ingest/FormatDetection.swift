@@ -36,15 +36,15 @@ enum FormatDetection {
         UnsafeBufferPointer(start: line.start, count: line.end - line.start).first { $0 != 0x20 && $0 != 0x09 }
     }
 
-    /// The usual log format that most of the first lines have, if it is most of them.
+    /// The usual log format that most of the first lines have, if it is half of them at least.
     private static func accessLog(_ beginning: UnsafeRawBufferPointer) -> InputFormat? {
         var best: (format: InputFormat, count: Int)?
         for (format, text) in [
-            (InputFormat.combined, LogPattern.combinedText), (.vhostCombined, LogPattern.vhostCombinedText),
+            (InputFormat.vhostCombined, LogPattern.vhostCombinedText), (.combined, LogPattern.combinedText),
             (.clf, LogPattern.clfText),
         ] {
             let (matching, lines) = matches(beginning, text)
-            if matching * 2 > lines, matching > best?.count ?? 0 { best = (format, matching) }
+            if matching * 2 >= lines, matching > best?.count ?? 0 { best = (format, matching) }
         }
         return best?.format
     }

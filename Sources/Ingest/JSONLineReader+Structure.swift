@@ -268,7 +268,7 @@ extension JSONLineReader {
             if textLength > Limits.valueBytesMax { return fail(.valueTooLong, start) }
             otherID = textLength > 0 ? text : nil
             otherIDLength = textLength
-            if textLength == 36, let known = EventID(text: UnsafeRawBufferPointer(start: text, count: 36)) {
+            if textLength == 36, let known = UUIDText.parse(text) {
                 id = known
                 hasID = true
             }

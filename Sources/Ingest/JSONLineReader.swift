@@ -328,9 +328,7 @@ struct JSONLineReader: ~Copyable {
         mark(.id)
         hasID = false
         otherID = nil
-        if start[0] == 0x22, start[37] == 0x22,
-            let known = EventID(text: UnsafeRawBufferPointer(start: start + 1, count: 36))
-        {
+        if start[0] == 0x22, start[37] == 0x22, let known = UUIDText.parse(start + 1) {
             id = known
             hasID = true
             return start + 38
@@ -365,6 +363,7 @@ struct JSONLineReader: ~Copyable {
         case .milliseconds: break
         }
         guard timeValue <= timestampMsMax else { return refused(.futureTimestamp) }
+        guard timeValue >= Limits.timestampMsMin else { return refused(.badTimestamp) }
         if lineEnd - lineStart > Limits.eventBytesMax / 8, row.eventBytes() > Limits.eventBytesMax {
             return refused(.eventTooLarge)
         }

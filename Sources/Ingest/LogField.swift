@@ -30,6 +30,8 @@ struct LogField: Sendable, Equatable {
     var role: LogRole
     /// The attribute it becomes; empty for roles that make none or several.
     var name = ""
+    /// One value for each upstream server nginx asked, separated by `, ` or ` : `.
+    var isList: Bool { role == .secondsList || (role == .text && name.hasPrefix("upstream_")) }
     /// Names the configured virtual host, not what a client sent as Host.
     var isCanonicalHost = false
     /// Apache writes it with square brackets around it.
@@ -143,6 +145,6 @@ struct LogField: Sendable, Equatable {
     private static func attributeName(_ name: String) -> String {
         let lower = name.lowercased().replacing("-", with: "_")
         let full = String(decoding: EventFields.attributeName(Array(lower.utf8)), as: UTF8.self)
-        return full.isEmpty ? "unnamed" : full
+        return full.isEmpty || full.utf8.count > 100 ? "unnamed" : full
     }
 }

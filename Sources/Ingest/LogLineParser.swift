@@ -44,7 +44,7 @@ package final class LogLineParser: EventParser {
 struct LogStep: BitwiseCopyable {
     var role: LogRole
     var isQuoted: Bool
-    var isCanonicalHost: Bool
+    var isList: Bool
     /// The byte the field ends before: the first of the text behind it, or the line feed.
     var endByte: UInt8
     var attribute: UInt32
@@ -52,6 +52,13 @@ struct LogStep: BitwiseCopyable {
     var literalWord: UInt64
     var literalMask: UInt64
     var literalLength: Int
+
+    /// Whether the text behind the field, or its first 8 bytes, stand here.
+    @inline(__always)
+    func isAhead(_ position: BytePointer) -> Bool {
+        let ahead = UnsafeRawPointer(position).loadUnaligned(as: UInt64.self).littleEndian
+        return (ahead ^ literalWord) & literalMask == 0
+    }
 }
 
 struct LogLineReader: ~Copyable {
@@ -80,7 +87,6 @@ struct LogLineReader: ~Copyable {
     var failedAt: BytePointer?
     var hostText: BytePointer?
     var hostLength = 0
-    var hostIsCanonical = false
     var time: Int64?
 
     static let eventType = Array("http.request".utf8)
@@ -142,7 +148,6 @@ struct LogLineReader: ~Copyable {
         lineEnd = end
         scratch.truncate(to: 0)
         hostText = nil
-        hostIsCanonical = false
         time = nil
         if defaultEntity == nil, row.entities.inBatch.count > RowAssembler.entitiesMax { row.resetEntities() }
         if row.arrivalCount > RowAssembler.arrivalsMax { row.resetArrivals() }
@@ -168,16 +173,23 @@ struct LogLineReader: ~Copyable {
         var end = stop
         var text = start
         var length = stop - start
-        if stop[0] != step.pointee.endByte || stop >= lineEnd {
+        // One byte of the text behind the field may stand in the field too, all of it may not. A lone `-` is the
+        // whole of an absent field.
+        let isPlain =
+            stop < lineEnd && stop[0] == step.pointee.endByte
+            && (step.pointee.literalLength < 2 || step.pointee.isQuoted || step.pointee.isAhead(stop)
+                || (stop - start == 1 && start[0] == 0x2d))
+        if !isPlain {
             guard let found = findEnd(start, stop, step.pointee, literals[index]) else { return nil }
             end = found
             length = end - start
             guard clean(&text, &length) else { return nil }
         }
-        let ahead = UnsafeRawPointer(end).loadUnaligned(as: UInt64.self).littleEndian
-        guard (ahead ^ step.pointee.literalWord) & step.pointee.literalMask == 0,
-            step.pointee.literalLength <= 8 || matchesLong(literals[index], end)
-        else {
+        if step.pointee.isList, !step.pointee.isQuoted, let whole = listEnd(start, end, step.pointee.endByte) {
+            end = whole
+            length = end - start
+        }
+        guard step.pointee.isAhead(end), step.pointee.literalLength <= 8 || matchesLong(literals[index], end) else {
             _ = fail(.badLogLine, end)
             return nil
         }
@@ -190,6 +202,20 @@ struct LogLineReader: ~Copyable {
 
     private func matchesLong(_ literal: [UInt8], _ position: BytePointer) -> Bool {
         lineEnd - position >= literal.count && memcmp(position, literal, literal.count) == 0
+    }
+
+    /// The end of a list whose separators contain the byte the field ends before.
+    private func listEnd(_ start: BytePointer, _ firstEnd: BytePointer, _ endByte: UInt8) -> BytePointer? {
+        guard endByte == 0x20, firstEnd > start else { return nil }
+        var end = firstEnd
+        while end < lineEnd, end[-1] == 0x2c || end[-1] == 0x3a || end[1] == 0x3a {
+            end += 1
+            while end < lineEnd, end[0] != 0x20 {
+                guard end[0] &- 0x21 < 0x5e, end[0] != 0x5c else { return nil }
+                end += 1
+            }
+        }
+        return end
     }
 
     /// The end of a field that is more than plain text: with escapes, beyond ASCII, or at the line's end.
@@ -222,6 +248,7 @@ struct LogLineReader: ~Copyable {
     private mutating func finishLine(identity: any LineIdentity) -> Bool {
         guard let time else { return fail(.noTimestamp, nil) }
         guard time <= timestampMsMax else { return fail(.futureTimestamp, nil) }
+        guard time >= Limits.timestampMsMin else { return fail(.badTimestamp, nil) }
         let entity: UInt32
         if let defaultEntity {
             entity = defaultEntity
@@ -251,7 +278,7 @@ extension LogStep {
             mask |= 0xff << UInt64(index * 8)
         }
         self.init(
-            role: step.field.role, isQuoted: step.isQuoted, isCanonicalHost: step.field.isCanonicalHost,
+            role: step.field.role, isQuoted: step.isQuoted, isList: step.field.isList,
             endByte: step.literal.first ?? 0x0a, attribute: attribute, literalWord: word, literalMask: mask,
             literalLength: step.literal.count)
     }

@@ -19,7 +19,7 @@ extension LogLineReader {
         switch step.role {
         case .text: return addText(step.attribute, text, length)
         case .request: return takeRequest(text, length)
-        case .path: return addPath(step.attribute, text, length, stops: 0x3f)
+        case .path: return addPath(step.attribute, text, length)
         case .referrer: return takeReferrer(step.attribute, text, length)
         case .integer: return takeInteger(step.attribute, text, length)
         case .accessTime: return takeAccessTime(text, length)
@@ -72,7 +72,7 @@ extension LogLineReader {
             methodLength += 1
         }
         guard methodLength > 0, methodLength < length - 1, text[methodLength] == 0x20 else {
-            return addPath(requestAttribute, text, length, stops: 0x3f)
+            return addPath(requestAttribute, text, length)
         }
         let target = text + methodLength + 1
         var targetLength = length - methodLength - 1
@@ -85,16 +85,14 @@ extension LogLineReader {
             guard addText(protocolAttribute, mark, targetLength - scan) else { return false }
             targetLength = scan - 1
         }
-        return addText(methodAttribute, text, methodLength) && addPath(pathAttribute, target, targetLength, stops: 0x3f)
+        return addText(methodAttribute, text, methodLength) && addPath(pathAttribute, target, targetLength)
     }
 
     /// Adds a path up to its query.
     @inline(__always)
-    private mutating func addPath(
-        _ attribute: UInt32, _ text: BytePointer, _ length: Int, stops: UInt8
-    ) -> Bool {
+    private mutating func addPath(_ attribute: UInt32, _ text: BytePointer, _ length: Int) -> Bool {
         var kept = length
-        if let found = memchr(text, Int32(stops), length) {
+        if let found = memchr(text, 0x3f, length) {
             kept = BytePointer(found.assumingMemoryBound(to: UInt8.self)) - text
             report.stripped &+= 1
             if kept == 0 { return true }
@@ -131,7 +129,15 @@ extension LogLineReader {
         return addText(attribute, base, kept.count)
     }
 
-    private mutating func takeHost(_ step: LogStep, _ text: BytePointer, _ length: Int) -> Bool {
+    /// The length of a host without the port that a client's Host may have.
+    private func hostLength(_ text: BytePointer, _ length: Int) -> Int {
+        var end = length
+        while end > 0, text[end - 1] &- 0x30 < 10 { end -= 1 }
+        return end > 1 && end < length && text[end - 1] == 0x3a ? end - 1 : length
+    }
+
+    private mutating func takeHost(_ step: LogStep, _ text: BytePointer, _ fullLength: Int) -> Bool {
+        let length = hostLength(text, fullLength)
         var lower = text
         if (0..<length).contains(where: { text[$0] &- 0x41 < 26 }) {
             scratch.reserve(scratchNeed)
@@ -139,11 +145,8 @@ extension LogLineReader {
             for index in 0..<length { scratch.append(text[index] &- 0x41 < 26 ? text[index] | 0x20 : text[index]) }
             lower = BytePointer(scratch.base + start)
         }
-        if hostText == nil || (step.isCanonicalHost && !hostIsCanonical) {
-            hostText = lower
-            hostLength = length
-            hostIsCanonical = step.isCanonicalHost
-        }
+        hostText = lower
+        hostLength = length
         return addText(step.attribute, lower, length)
     }
 

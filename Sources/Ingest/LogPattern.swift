@@ -37,16 +37,12 @@ package struct LogPattern: Sendable {
     }
 
     private init(_ tokens: [PatternScanner.Token]) throws(Fault) {
-        var names: Set<String> = []
-        let hasFineDuration = tokens.contains { token in
-            guard case .field(let field, _) = token else { return false }
-            return field.role == .microseconds || field.role == .milliseconds
+        let fields = tokens.compactMap { token in
+            if case .field(let field, _) = token { field } else { nil }
         }
-        let hasRequest = tokens.contains { token in
-            guard case .field(let field, _) = token else { return false }
-            return field.role == .request
-        }
-        if hasRequest { names = ["method", "path", "protocol"] }
+        var names: Set<String> = fields.contains { $0.role == .request } ? ["method", "path", "protocol"] : []
+        let hasFineDuration = fields.contains { $0.role == .microseconds || $0.role == .milliseconds }
+        let hasCanonicalHost = fields.contains(where: \.isCanonicalHost)
         for token in tokens {
             switch token {
             case .literal(let bytes):
@@ -55,9 +51,12 @@ package struct LogPattern: Sendable {
                 if let last = steps.last, last.literal.isEmpty {
                     throw Fault(.invalid, "log format: nothing separates \(text) from the field before it")
                 }
-                // Of several directives for one attribute the first counts, whole seconds least.
-                let isCoarse = hasFineDuration && field.role == .seconds
-                if isCoarse || (!field.name.isEmpty && !names.insert(field.name).inserted) { field = .ignored }
+                // Of several directives for one attribute the first counts; whole seconds and a host that was only
+                // asked for give way.
+                let isSecond =
+                    hasFineDuration && field.role == .seconds
+                    || hasCanonicalHost && field.role == .host && !field.isCanonicalHost
+                if isSecond || (!field.name.isEmpty && !names.insert(field.name).inserted) { field = .ignored }
                 let before = steps.last?.literal ?? prefix
                 steps.append(Step(field: field, literal: [], isQuoted: before.last == 0x22))
             }

@@ -1,7 +1,8 @@
 // Numbers from text, without locale: integers eight digits at a time, doubles correctly rounded.
 //
 // Doubles take the exact path of Clinger (W. D. Clinger, "How to read floating point numbers accurately",
-// 1990) when mantissa and power of ten are both exact, and the library's conversion otherwise.
+// 1990) when mantissa and power of ten are both exact, that of Eisel and Lemire otherwise (DecimalToDouble), and
+// the library's conversion for the few texts of more than 19 digits whose last digits matter.
 
 import EventStoreCore
 
@@ -140,9 +141,17 @@ enum NumberText {
             let value = exponent < 0 ? magnitude / power : magnitude * power
             return negative ? -value : value
         }
-        let text = String(decoding: UnsafeBufferPointer(start: start, count: end - start), as: UTF8.self)
-        guard let value = Double(text), value.isFinite else { return nil }
-        return value
+        var bits = DecimalToDouble.bits(mantissa, exponent: exponent)
+        // Of more than 19 digits the rest lies between this mantissa and the next: where that matters, the
+        // library decides.
+        if !exact, bits != DecimalToDouble.bits(mantissa + 1, exponent: exponent) {
+            let text = String(decoding: UnsafeBufferPointer(start: start, count: end - start), as: UTF8.self)
+            guard let value = Double(text) else { return nil }
+            bits = value.magnitude.bitPattern
+        }
+        let value = Double(bitPattern: bits)
+        guard value.isFinite else { return nil }
+        return negative ? -value : value
     }
 
     private static let exactPowers: [Double] = [

@@ -15,14 +15,14 @@ package struct BlockShape: BitwiseCopyable {
 }
 
 /// Where a payload stands: a pack of the block, and the place in its raw bytes.
-struct PayloadPlace {
+struct PayloadPlace: BitwiseCopyable {
     var pack = 0
     var start = 0
     var length = 0
 }
 
 /// A pack of a block. Pack 0 is the head the directory was read from.
-struct PackSlot {
+struct PackSlot: BitwiseCopyable {
     var offset: Int
     /// In the file, tag included.
     var length: Int
@@ -33,7 +33,7 @@ struct PackSlot {
     var memory: UnsafeRawBufferPointer?
 }
 
-enum ColumnLayout {
+enum ColumnLayout: BitwiseCopyable {
     case strings(StringLayout)
     case numbers(NumberLayout)
     case bools(BoolLayout)
@@ -47,7 +47,7 @@ enum ColumnLayout {
     }
 }
 
-struct ColumnSlot {
+struct ColumnSlot: BitwiseCopyable {
     var key: ColumnKey
     var count = 0
     var layout = ColumnLayout.bools(BoolLayout())
@@ -60,7 +60,7 @@ struct ColumnSlot {
 }
 
 /// Least and greatest value of a numeric column in a block.
-package enum BlockZone: Sendable, Equatable {
+package enum BlockZone: Sendable, Equatable, BitwiseCopyable {
     case integers(Int64, Int64)
     case doubles(Double, Double)
 }
@@ -71,11 +71,14 @@ final class BlockState {
     var minTime: Int64 = 0
     var maxTime: Int64 = 0
     var flags: BlockFlags = []
-    var columns: [ColumnSlot] = []
+    /// In the scanner's arena, like everything pointed to here.
+    var columns: UnsafeMutableBufferPointer<ColumnSlot> = .init(start: nil, count: 0)
     var shapes: UnsafeBufferPointer<BlockShape> = .init(start: nil, count: 0)
     /// Keys of `columns`.
     var keys: UnsafeBufferPointer<ColumnKey> = .init(start: nil, count: 0)
-    var packs: [PackSlot] = []
+    var packs: UnsafeMutableBufferPointer<PackSlot> = .init(start: nil, count: 0)
+    /// One byte a shape and column: 1 where the shape has the column.
+    var presence: UnsafePointer<UInt8>?
 
     var shapeLayout: CodeLayout?
     var shapePlace = PayloadPlace()
@@ -101,8 +104,9 @@ final class BlockState {
         self.rows = rows
         self.minTime = minTime
         self.maxTime = maxTime
-        columns.removeAll(keepingCapacity: true)
-        packs.removeAll(keepingCapacity: true)
+        columns = .init(start: nil, count: 0)
+        packs = .init(start: nil, count: 0)
+        presence = nil
         bloomBits.removeAll(keepingCapacity: true)
         shapeLayout = nil
         idBloomPack = nil
@@ -115,13 +119,14 @@ final class BlockState {
 
     /// Index of a column, or nil.
     func index(of key: ColumnKey) -> Int? {
+        let keys = keys
         var low = 0
-        var high = columns.count
+        var high = keys.count
         while low < high {
             let middle = (low + high) / 2
-            if columns[middle].key.raw < key.raw { low = middle + 1 } else { high = middle }
+            if keys[middle].raw < key.raw { low = middle + 1 } else { high = middle }
         }
-        return low < columns.count && columns[low].key == key ? low : nil
+        return low < keys.count && keys[low] == key ? low : nil
     }
 }
 
@@ -141,18 +146,23 @@ struct BlockDirectoryReader {
     private let arena: Arena
     private let surroundings: BlockSurroundings
     private var reader: ByteReader
+    private var columns: UnsafeMutableBufferPointer<ColumnSlot>
+    private var packs: UnsafeMutablePointer<PackSlot>
+    private var packCount = 0
 
     static func read(
         _ bytes: UnsafeRawBufferPointer, into block: BlockState, _ surroundings: BlockSurroundings, arena: Arena
     ) throws(Fault) {
         guard block.rows > 0, block.rows <= Limits.blockRowsMax else { throw damaged("a block has too many rows") }
         var parser = BlockDirectoryReader(
-            block: block, arena: arena, surroundings: surroundings, reader: ByteReader(bytes))
+            block: block, arena: arena, surroundings: surroundings, reader: ByteReader(bytes),
+            columns: .init(start: nil, count: 0), packs: arena.take(1, of: PackSlot.self))
         try parser.readColumnsAndShapes()
         try parser.readFixedColumns()
         try parser.readDescriptors()
         if block.flags.contains(.zones) { try parser.readZones() }
         try parser.placePayloads()
+        block.packs = UnsafeMutableBufferPointer(start: parser.packs, count: parser.packCount)
     }
 
     static func damaged(_ message: String) -> Fault { Fault(.damaged, message) }
@@ -165,15 +175,23 @@ struct BlockDirectoryReader {
             throw damaged("unknown flags of a block")
         }
         let columnCount = try reader.count(max: reader.remaining)
+        columns = UnsafeMutableBufferPointer(
+            start: arena.take(columnCount, of: ColumnSlot.self), count: columnCount)
+        let keys = arena.take(columnCount, of: ColumnKey.self)
+        // Every payload and every Bloom filter may be a pack of its own.
+        packs = arena.take(2 * columnCount + 8, of: PackSlot.self)
         var next: UInt64 = 0
-        for _ in 0..<columnCount {
+        for index in 0..<columnCount {
             let step = try reader.count(max: Int(UInt32.max))
             guard let raw = UInt32(exactly: next + UInt64(step)) else { throw damaged("a column's key is too large") }
             let key = ColumnKey(raw: raw)
             guard key.kindIfValid != nil else { throw damaged("unknown kind of a column") }
-            block.columns.append(ColumnSlot(key: key))
+            columns.initializeElement(at: index, to: ColumnSlot(key: key))
+            keys[index] = key
             next = UInt64(raw) + 1
         }
+        block.columns = columns
+        block.keys = UnsafeBufferPointer(start: keys, count: columnCount)
         try readShapes()
     }
 
@@ -181,9 +199,7 @@ struct BlockDirectoryReader {
         let shapeCount = try reader.count(max: min(block.rows, Limits.shapesPerBlockMax))
         guard shapeCount > 0 else { throw damaged("a block without shapes") }
         let shapes = arena.take(shapeCount, of: BlockShape.self)
-        let keys = arena.take(block.columns.count, of: ColumnKey.self)
-        for index in block.columns.indices { keys[index] = block.columns[index].key }
-        block.keys = UnsafeBufferPointer(start: keys, count: block.columns.count)
+        let presence = arena.take(shapeCount * columns.count, of: UInt8.self)
         var type: Int64 = 0
         var rest = block.rows
         for number in 0..<shapeCount {
@@ -193,27 +209,33 @@ struct BlockDirectoryReader {
             if number < shapeCount - 1 { rows = try reader.count(max: rest) }
             guard rows > 0 else { throw damaged("a shape without rows") }
             rest -= rows
-            shapes[number] = try readPresence(type: typeNumber, rows: rows, only: shapeCount == 1)
+            shapes[number] = try readPresence(
+                type: typeNumber, rows: rows, only: shapeCount == 1, presence + number * columns.count)
         }
         guard rest == 0 else { throw damaged("shapes do not add up") }
-        for index in block.columns.indices where block.columns[index].count == 0 {
+        for index in columns.indices where columns[index].count == 0 {
             throw damaged("a column that no shape has")
         }
         block.shapes = UnsafeBufferPointer(start: shapes, count: shapeCount)
+        block.presence = UnsafePointer(presence)
     }
 
-    private mutating func readPresence(type: UInt32, rows: Int, only: Bool) throws(Fault) -> BlockShape {
-        let columnCount = block.columns.count
+    private mutating func readPresence(
+        type: UInt32, rows: Int, only: Bool, _ presence: UnsafeMutablePointer<UInt8>
+    ) throws(Fault) -> BlockShape {
+        let columnCount = columns.count
         let bits = only ? nil : try reader.raw((columnCount + 7) / 8)
         // Every shape takes as much as it could need: the bits are read once.
         let keys = arena.take(columnCount, of: ColumnKey.self)
         let indexes = arena.take(columnCount, of: Int32.self)
         var found = 0
         for column in 0..<columnCount {
-            if let bits, bits[column >> 3] >> UInt8(column & 7) & 1 == 0 { continue }
-            keys[found] = block.columns[column].key
+            let bit = bits.map { $0[column >> 3] >> UInt8(column & 7) & 1 } ?? 1
+            presence[column] = bit
+            if bit == 0 { continue }
+            keys[found] = columns[column].key
             indexes[found] = Int32(truncatingIfNeeded: column)
-            block.columns[column].count += rows
+            columns[column].count += rows
             found += 1
         }
         return BlockShape(
@@ -237,36 +259,36 @@ struct BlockDirectoryReader {
     }
 
     private mutating func readDescriptors() throws(Fault) {
-        for index in block.columns.indices {
-            let count = block.columns[index].count
-            switch block.columns[index].key.kind {
+        for index in columns.indices {
+            let count = columns[index].count
+            switch columns[index].key.kind {
             case .string, .json:
                 guard reader.remaining > 0 else { throw damaged("a block's directory ends too early") }
-                block.columns[index].isFar = reader.bytes[reader.offset] & StringCodec.farFlag != 0
-                block.columns[index].layout = .strings(try StringCodec.parse(&reader, count: count))
+                columns[index].isFar = reader.bytes[reader.offset] & StringCodec.farFlag != 0
+                columns[index].layout = .strings(try StringCodec.parse(&reader, count: count))
             case .integer, .double:
-                let kind = block.columns[index].key.kind
-                block.columns[index].layout = .numbers(try NumberCodec.parse(&reader, kind: kind, count: count))
+                let kind = columns[index].key.kind
+                columns[index].layout = .numbers(try NumberCodec.parse(&reader, kind: kind, count: count))
             case .bool:
-                block.columns[index].layout = .bools(try BoolCodec.parse(&reader, count: count))
+                columns[index].layout = .bools(try BoolCodec.parse(&reader, count: count))
             }
         }
     }
 
     private mutating func readZones() throws(Fault) {
         block.bloomBits.append(try bloomBits())
-        for index in block.columns.indices {
-            switch block.columns[index].key.kind {
+        for index in columns.indices {
+            switch columns[index].key.kind {
             case .string, .json:
                 block.bloomBits.append(try bloomBits())
             case .integer:
                 let least = try reader.zigzag()
                 let greatest = least &+ Int64(bitPattern: try reader.varint())
                 guard greatest >= least else { throw damaged("a zone map ends before it begins") }
-                block.columns[index].zone = .integers(least, greatest)
+                columns[index].zone = .integers(least, greatest)
             case .double:
                 let least = Double(bitPattern: try reader.u64())
-                block.columns[index].zone = .doubles(least, Double(bitPattern: try reader.u64()))
+                columns[index].zone = .doubles(least, Double(bitPattern: try reader.u64()))
             case .bool:
                 break
             }
@@ -292,7 +314,7 @@ extension BlockDirectoryReader {
             if isFar { far += length } else { near += length }
         }
         let isInHead = surroundings.isOnly && near <= SegmentFormat.hotBytesInHeadMax
-        block.packs.append(PackSlot(offset: 0, length: 0, rawLength: 0, codec: .raw, number: 0, memory: nil))
+        addPack(PackSlot(offset: 0, length: 0, rawLength: 0, codec: .raw, number: 0, memory: nil))
         if !isInHead { try placeNear(near) }
         if far > 0 { try placeFar() }
         try placeIDs()
@@ -307,7 +329,7 @@ extension BlockDirectoryReader {
             defer { start += length }
             return PayloadPlace(pack: 0, start: start, length: length)
         }
-        block.packs[0].memory = try reader.raw(near)
+        packs[0].memory = try reader.raw(near)
     }
 
     private mutating func placeInHead() throws(Fault) {
@@ -321,8 +343,7 @@ extension BlockDirectoryReader {
             throw damaged("columns do not fill their pack")
         }
         let rest = try reader.raw(reader.remaining)
-        block.packs.append(
-            PackSlot(offset: 0, length: 0, rawLength: rest.count, codec: .raw, number: 0, memory: rest))
+        addPack(PackSlot(offset: 0, length: 0, rawLength: rest.count, codec: .raw, number: 0, memory: rest))
     }
 
     /// Fixed columns, then attributes, in the order of the directory; ids not among them.
@@ -331,7 +352,7 @@ extension BlockDirectoryReader {
         body(false, block.timeLayout.payloadBytes)
         body(false, block.sequenceLayout.payloadBytes)
         body(false, block.receivedLayout.payloadBytes)
-        for column in block.columns { body(column.isFar, column.layout.payloadBytes) }
+        for column in columns { body(column.isFar, column.layout.payloadBytes) }
     }
 
     private func setPlaces(_ body: (_ isFar: Bool, _ length: Int) -> PayloadPlace?) {
@@ -339,9 +360,9 @@ extension BlockDirectoryReader {
         if let place = body(false, block.timeLayout.payloadBytes) { block.timePlace = place }
         if let place = body(false, block.sequenceLayout.payloadBytes) { block.sequencePlace = place }
         if let place = body(false, block.receivedLayout.payloadBytes) { block.receivedPlace = place }
-        for index in block.columns.indices {
-            let length = block.columns[index].layout.payloadBytes
-            if let place = body(block.columns[index].isFar, length) { block.columns[index].place = place }
+        for index in columns.indices {
+            let length = columns[index].layout.payloadBytes
+            if let place = body(columns[index].isFar, length) { columns[index].place = place }
         }
     }
 
@@ -349,7 +370,7 @@ extension BlockDirectoryReader {
     private func assign(isFar wanted: Bool) -> [Int] {
         var lengths: [Int] = []
         var isOpen = false
-        let first = block.packs.count
+        let first = packCount
         setPlaces { isFar, length in
             guard isFar == wanted else { return nil }
             if length == 0 { return PayloadPlace() }
@@ -379,9 +400,9 @@ extension BlockDirectoryReader {
     private mutating func placeIDs() throws(Fault) {
         let offset = surroundings.regions.ids + (try reader.count(max: surroundings.regions.vocabulary))
         var lengths = [block.idLayout.payloadBytes]
-        block.idPlace = PayloadPlace(pack: block.packs.count, start: 0, length: block.idLayout.payloadBytes)
+        block.idPlace = PayloadPlace(pack: packCount, start: 0, length: block.idLayout.payloadBytes)
         for (index, bits) in block.bloomBits.enumerated() where bits > 0 {
-            let pack = block.packs.count + lengths.count
+            let pack = packCount + lengths.count
             lengths.append(BloomFilter.byteCount(bits: bits))
             if index == 0 { block.idBloomPack = pack } else { setBloom(index - 1, pack) }
         }
@@ -391,10 +412,15 @@ extension BlockDirectoryReader {
     /// The n-th column of a string kind.
     private func setBloom(_ position: Int, _ pack: Int) {
         var seen = 0
-        for index in block.columns.indices where block.columns[index].key.holdsText {
-            if seen == position { block.columns[index].bloomPack = pack }
+        for index in columns.indices where columns[index].key.holdsText {
+            if seen == position { columns[index].bloomPack = pack }
             seen += 1
         }
+    }
+
+    private mutating func addPack(_ pack: PackSlot) {
+        (packs + packCount).initialize(to: pack)
+        packCount += 1
     }
 
     private mutating func addPacks(_ rawLengths: [Int], from start: Int, end: Int) throws(Fault) {
@@ -406,9 +432,9 @@ extension BlockDirectoryReader {
             }
             let length = (word >> 2) + SegmentFormat.tagBytes
             guard length <= end - offset else { throw damaged("a pack lies outside its region") }
-            block.packs.append(
+            addPack(
                 PackSlot(
-                    offset: offset, length: length, rawLength: rawLength, codec: codec, number: block.packs.count,
+                    offset: offset, length: length, rawLength: rawLength, codec: codec, number: packCount,
                     memory: nil))
             offset += length
         }

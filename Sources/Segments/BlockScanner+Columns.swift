@@ -143,15 +143,28 @@ extension BlockScanner {
 
     private func dense(_ number: Int, _ block: BlockState, _ index: Int) throws(Fault) -> UnsafePointer<Int32>? {
         if block.columns[number].count == block.rows { return nil }
-        let codes = try shapeCodes(index)
-        let has = arena.take(block.shapes.count, of: Bool.self)
-        for (code, shape) in block.shapes.enumerated() {
-            has[code] = shape.columns.contains(block.columns[number].key)
-        }
+        guard let presence = block.presence else { return nil }
         let target = arena.take(block.rows, of: Int32.self)
+        let width = block.columns.count
+        if block.shapeLayout == nil {
+            var row = 0
+            var present: Int32 = 0
+            for (code, shape) in block.shapes.enumerated() {
+                let place = target + row
+                row += shape.rows
+                if presence[code * width + number] == 0 {
+                    place.update(repeating: -1, count: shape.rows)
+                    continue
+                }
+                for offset in 0..<shape.rows { place[offset] = present &+ Int32(truncatingIfNeeded: offset) }
+                present &+= Int32(truncatingIfNeeded: shape.rows)
+            }
+            return UnsafePointer(target)
+        }
+        let codes = try shapeCodes(index)
         var present: Int32 = 0
         for row in 0..<block.rows {
-            let isPresent = has[Int(codes[row])]
+            let isPresent = presence[Int(codes[row]) * width + number] != 0
             target[row] = isPresent ? present : -1
             present &+= isPresent ? 1 : 0
         }

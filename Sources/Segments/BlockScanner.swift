@@ -24,8 +24,8 @@ package struct ScannedBlock {
 }
 
 /// Decoded values of one column of a block, for the rows that have it.
-package struct BlockColumn {
-    package enum Values {
+package struct BlockColumn: BitwiseCopyable {
+    package enum Values: BitwiseCopyable {
         case strings(StringColumn)
         case integers(UnsafePointer<Int64>)
         case doubles(UnsafePointer<Double>)
@@ -209,6 +209,28 @@ package final class BlockScanner {
     }
 
     // MARK: Packs
+
+    /// Every byte of the file that holds the open entity's data, in ascending order: what to punch or zero when
+    /// the entity expires before its segment does.
+    package func places() -> [Range<Int>] {
+        guard blockCount > 0, let entry else { return [] }
+        var places = [entry.headOffset..<entry.headOffset + entry.headLength] + headPlaces
+        for index in 0..<blockCount {
+            for slot in blocks[index].packs where slot.length > 0 {
+                places.append(slot.offset..<slot.offset + slot.length)
+            }
+        }
+        places.sort { $0.lowerBound < $1.lowerBound }
+        var merged: [Range<Int>] = []
+        for place in places {
+            if let last = merged.last, last.upperBound == place.lowerBound {
+                merged[merged.count - 1] = last.lowerBound..<place.upperBound
+            } else {
+                merged.append(place)
+            }
+        }
+        return merged
+    }
 
     func blockState(_ index: Int) -> BlockState {
         precondition(index >= 0 && index < blockCount, "no such block")

@@ -49,6 +49,15 @@ struct ByteSink: ~Copyable {
 
     mutating func removeAll() { count = 0 }
 
+    /// As `removeAll`, and gives memory back when there is more of it than `limit`.
+    mutating func removeAll(keepingAtMost limit: Int) {
+        count = 0
+        if capacity <= limit { return }
+        base.deallocate()
+        capacity = limit
+        base = .allocate(capacity: limit + ByteSink.slack)
+    }
+
     mutating func truncate(to length: Int) {
         assert(length <= count)
         count = length
@@ -112,8 +121,9 @@ struct ByteSink: ~Copyable {
 /// Bump-allocated memory for one block's decoded columns. What it hands out stays in place until `reset`.
 final class Arena {
     private var chunks: [UnsafeMutableRawBufferPointer] = []
-    private var chunk = -1
-    private var offset = 0
+    /// Free memory of the current chunk.
+    private var next: UnsafeMutableRawPointer?
+    private var left = 0
     private static let chunkBytes = 256 * 1024
     /// What `reset` keeps at most, so that one huge block does not pin its memory for good.
     private static let keptBytesMax = 32 << 20
@@ -130,26 +140,33 @@ final class Arena {
             let kept = min(total, Arena.keptBytesMax)
             chunks = [UnsafeMutableRawBufferPointer.allocate(byteCount: kept, alignment: 16)]
         }
-        chunk = chunks.isEmpty ? -1 : 0
-        offset = 0
+        next = chunks.first?.baseAddress
+        left = chunks.first?.count ?? 0
     }
 
+    @inline(__always)
     func bytes(_ count: Int) -> UnsafeMutableRawPointer {
         let size = (count + 15) & ~15
-        if chunk < 0 || offset + size > chunks[chunk].count { nextChunk(size) }
-        let place = chunks[chunk].baseAddress! + offset
-        offset += size
-        return place
+        if let place = next, size <= left {
+            next = place + size
+            left &-= size
+            return place
+        }
+        return bytesOfNextChunk(size)
     }
 
     func take<T: BitwiseCopyable>(_ count: Int, of type: T.Type) -> UnsafeMutablePointer<T> {
         bytes(count * MemoryLayout<T>.stride).assumingMemoryBound(to: T.self)
     }
 
-    private func nextChunk(_ size: Int) {
-        let grown = chunks.isEmpty ? Arena.chunkBytes : chunks[chunks.count - 1].count * 2
-        chunks.append(.allocate(byteCount: max(size, min(grown, 8 << 20)), alignment: 16))
-        chunk = chunks.count - 1
-        offset = 0
+    @inline(never)
+    private func bytesOfNextChunk(_ size: Int) -> UnsafeMutableRawPointer {
+        let grown = chunks.last.map { $0.count * 2 } ?? Arena.chunkBytes
+        let fresh = UnsafeMutableRawBufferPointer.allocate(byteCount: max(size, 16, min(grown, 8 << 20)), alignment: 16)
+        chunks.append(fresh)
+        guard let place = fresh.baseAddress else { preconditionFailure("no memory") }
+        next = place + size
+        left = fresh.count - size
+        return place
     }
 }

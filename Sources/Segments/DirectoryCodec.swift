@@ -162,6 +162,7 @@ enum DirectoryCodec {
         let layout = try NumberCodec.parse(&reader, kind: .integer, count: count)
         let payload = try reader.raw(layout.payloadBytes)
         let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
         let target = arena.take(count, of: Int64.self)
         try NumberCodec.decodeIntegers(layout, payload: payload, arena: arena, into: target)
         return Array(UnsafeBufferPointer(start: target, count: count))

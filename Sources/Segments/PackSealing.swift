@@ -66,10 +66,10 @@ enum PackSealing {
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(Fault) -> Void
     ) throws(Fault) {
         // Nonce and additional data side by side on the stack.
-        var words = InlineArray<14, UInt64>(repeating: 0)
+        let bytes = SegmentFormat.nonceBytes + Field.byteCount + SegmentFormat.Header.byteCount
         var failure: Fault?
-        withUnsafeMutableBytes(of: &words) { memory in
-            let nonce = memory.baseAddress!
+        withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 8) { memory in
+            guard let nonce = memory.baseAddress else { return }
             fillNonce(identity, nonce)
             let aad = nonce + SegmentFormat.nonceBytes
             fillAdditionalData(identity, codec, rawLength, aad)

@@ -5,62 +5,95 @@
 import EventStoreCore
 
 enum PersonalLook {
-    /// A run of this many hex digits, at least one of them a digit, is taken for a hash or token.
+    /// This many hex digits in a row (dashes between them do not count), one of them a digit at least, are
+    /// taken for a hash, token or UUID.
     static let hexRunMin = 16
     /// A run of this many decimal digits is taken for a number of a person, account or telephone.
     static let digitRunMin = 9
 
     static func matches(_ text: StringRef) -> Bool {
+        let bytes = text.bytes
+        return hasRunOrMailSign(bytes) || hasDottedQuad(bytes) || hasColonAddress(bytes)
+    }
+
+    @inline(__always)
+    private static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
+
+    @inline(__always)
+    private static func isHex(_ byte: UInt8) -> Bool { isDigit(byte) || (byte | 0x20) &- 0x61 < 6 }
+
+    @inline(__always)
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool { isDigit(byte) || (byte | 0x20) &- 0x61 < 26 }
+
+    private static func hasRunOrMailSign(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var hexRun = 0
+        var digitsAmongHex = 0
         var digitRun = 0
-        var digitsInHexRun = 0
-        var dottedNumbers = 0
-        var colons = 0
-        for index in 0..<text.count {
-            let byte = text.base.load(fromByteOffset: index, as: UInt8.self)
-            let isDigit = byte >= 0x30 && byte <= 0x39
-            let letter = byte | 0x20
-            if byte == 0x40 { return true }
-            if isDigit || (letter >= 0x61 && letter <= 0x66) {
+        for byte in bytes {
+            if byte == UInt8(ascii: "@") { return true }
+            digitRun = isDigit(byte) ? digitRun + 1 : 0
+            if isHex(byte) {
                 hexRun += 1
-                digitRun = isDigit ? digitRun + 1 : 0
-                if isDigit { digitsInHexRun += 1 }
-                if digitRun >= digitRunMin || (hexRun >= hexRunMin && digitsInHexRun > 0) { return true }
-                continue
+                if isDigit(byte) { digitsAmongHex += 1 }
+            } else if byte != UInt8(ascii: "-") {
+                hexRun = 0
+                digitsAmongHex = 0
             }
-            // Dashes inside a run do not end it: a UUID is one.
-            if byte == 0x2d, hexRun >= 4 { continue }
-            if byte == 0x3a { colons += hexRun > 0 || colons > 0 ? 1 : 0 } else if byte != 0x2e { colons = 0 }
-            if colons >= 2 && isAddressLike(text) { return true }
-            if byte == 0x2e, digitRun > 0, digitRun <= 3 { dottedNumbers += 1 }
-            if byte != 0x2e { dottedNumbers = 0 }
-            hexRun = 0
-            digitRun = 0
-            digitsInHexRun = 0
-            if dottedNumbers >= 3, isWholeAddress(text) { return true }
+            if digitRun >= digitRunMin || (hexRun >= hexRunMin && digitsAmongHex > 0) { return true }
         }
         return false
     }
 
-    /// Only hex digits, colons and dots: an IPv6 address.
-    private static func isAddressLike(_ text: StringRef) -> Bool {
-        for index in 0..<text.count {
-            let byte = text.base.load(fromByteOffset: index, as: UInt8.self)
-            let letter = byte | 0x20
-            let isHex = (byte >= 0x30 && byte <= 0x39) || (letter >= 0x61 && letter <= 0x66)
-            if !isHex && byte != 0x3a && byte != 0x2e && byte != 0x25 { return false }
+    /// Four numbers up to 255 with dots between, unless they stand where a product's version does: behind a
+    /// letter or behind a letter and a slash (`Chrome/118.0.0.0`).
+    private static func hasDottedQuad(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard bytes.count >= 7 else { return false }
+        for start in 0...bytes.count - 7 where isDigit(bytes[start]) {
+            if start > 0, isAlphanumeric(bytes[start - 1]) || bytes[start - 1] == UInt8(ascii: ".") { continue }
+            if start > 1, bytes[start - 1] == UInt8(ascii: "/"), isAlphanumeric(bytes[start - 2]) { continue }
+            if isDottedQuad(bytes, from: start) { return true }
         }
-        return true
+        return false
     }
 
-    /// A dotted quad anywhere that is not part of a product's version: the text is nothing else than digits,
-    /// dots, a port or a mask.
-    private static func isWholeAddress(_ text: StringRef) -> Bool {
-        for index in 0..<text.count {
-            let byte = text.base.load(fromByteOffset: index, as: UInt8.self)
-            let isAllowed = (byte >= 0x30 && byte <= 0x39) || byte == 0x2e || byte == 0x3a || byte == 0x2f
-            if !isAllowed { return false }
+    private static func isDottedQuad(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Bool {
+        var place = start
+        for part in 0..<4 {
+            var number = 0
+            let first = place
+            while place < bytes.count, isDigit(bytes[place]), place - first < 4 {
+                number = number * 10 + Int(bytes[place] - 0x30)
+                place += 1
+            }
+            guard place > first, number <= 255 else { return false }
+            if part == 3 { return true }
+            guard place < bytes.count, bytes[place] == UInt8(ascii: ".") else { return false }
+            place += 1
         }
-        return true
+        return false
+    }
+
+    /// A word of hex digits, dots and at least two colons, as IPv6 addresses are.
+    private static func hasColonAddress(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var start = 0
+        while start < bytes.count {
+            guard isHex(bytes[start]) || bytes[start] == UInt8(ascii: ":") else {
+                start += 1
+                continue
+            }
+            var end = start
+            var colons = 0
+            var digits = 0
+            while end < bytes.count {
+                let byte = bytes[end]
+                if byte == UInt8(ascii: ":") { colons += 1 } else if isHex(byte) { digits += 1 } else { break }
+                end += 1
+            }
+            let isFree =
+                (start == 0 || !isAlphanumeric(bytes[start - 1])) && (end == bytes.count || !isAlphanumeric(bytes[end]))
+            if colons >= 2, digits > 0, isFree { return true }
+            start = end
+        }
+        return false
     }
 }

@@ -19,6 +19,8 @@ package final class RowCollector {
         entities.removeAll(keepingCapacity: true)
         types.removeAll(keepingCapacity: true)
         attributes.removeAll(keepingCapacity: true)
+        sharedCodes.removeAll(keepingCapacity: true)
+        sharedSegment = nil
         return full
     }
 
@@ -55,91 +57,133 @@ package final class RowCollector {
 
     // MARK: Rows of a block
 
-    /// How to read one column of the block, row by row.
-    private enum Source {
-        case words(UnsafePointer<UInt64>)
-        /// Codes, and code of the batch's strings + 1 of every entry seen.
-        case strings(StringColumn, UnsafeMutablePointer<UInt32>)
-        case bools(UnsafePointer<Bool>)
-    }
-
-    private struct Reader {
-        var source: Source
-        var dense: UnsafePointer<Int32>?
-    }
-
-    /// Appends the given rows, in the given order.
+    /// Appends the given rows, in the given order. Works column by column: a value costs a load and a store, a
+    /// dictionary entry is interned when the block first uses it, a shared one when the segment does.
     package func append(
         _ scanner: BlockScanner, block index: Int, rows: UnsafeBufferPointer<UInt32>
     ) throws(Fault) {
         guard rows.count > 0, let entry = scanner.entry else { return }
         let block = scanner.block(index)
-        let times = try scanner.timestamps(index)
+        for row in rows { precondition(Int(row) < block.rows) }
         let codes = try scanner.shapeCodes(index)
+        let times = try scanner.timestamps(index)
         let sequences = try scanner.sequences(index)
         let received = try scanner.received(index)
         let ids = try scanner.ids(index)
-        let readers = try columnReaders(scanner, index, block)
-        var targets: [(number: UInt32, columns: [Int])?] = Array(repeating: nil, count: block.shapes.count)
+        // All columns decode before the batch changes: a fault leaves it as it was.
+        var columns: [BlockColumn] = []
+        columns.reserveCapacity(block.columns.count)
+        for number in 0..<block.columns.count { columns.append(try scanner.column(index, at: number)) }
+        let targets = makeTargets(block, scanner.arena)
         let entity = entityCode(entry.entity)
-        for row in rows {
-            let row = Int(row)
-            precondition(row < block.rows)
-            let code = Int(codes[row])
-            let target = targets[code] ?? newTarget(block.shapes[code])
-            if targets[code] == nil { targets[code] = target }
-            batch.cells.reserve(target.columns.count)
-            for column in target.columns { batch.cells.append(cell(readers[column], row)) }
-            batch.finishRow(
-                entity: entity, shape: target.number, timestamp: times[row], id: ids[row], sequence: sequences[row],
-                received: received[row])
+        let starts = scanner.arena.take(rows.count, of: Int.self)
+        var end = batch.cells.count
+        for position in 0..<rows.count {
+            let row = Int(rows[position])
+            let shape = Int(codes[row])
+            starts[position] = end
+            end += block.shapes[shape].columns.count
+            batch.entity.append(entity)
+            batch.shape.append(targets.numbers[shape])
+            batch.timestamp.append(times[row])
+            batch.id.append(ids[row])
+            batch.flags.append([])
+            batch.sequence.append(sequences[row])
+            batch.received.append(received[row])
+            batch.cellStart.append(UInt32(truncatingIfNeeded: end))
+        }
+        batch.cells.resize(to: end, filling: 0)
+        for (number, column) in columns.enumerated() {
+            let cells = CellTarget(
+                rows: rows, codes: codes, starts: starts, positions: targets.positions + number,
+                stride: columns.count, cells: batch.cells.base)
+            copy(column, block.columns[number], scanner, cells)
         }
     }
 
-    private func newTarget(_ shape: BlockShape) -> (number: UInt32, columns: [Int]) {
-        let (number, order) = self.shape(type: shape.type, Array(shape.columns))
-        return (number, order.map { Int(shape.indexes[$0]) })
-    }
+    /// Where the cells of one column go.
+    private struct CellTarget {
+        var rows: UnsafeBufferPointer<UInt32>
+        var codes: UnsafePointer<UInt32>
+        var starts: UnsafePointer<Int>
+        /// Position of the column's cell in rows of shape s at `s * stride`, -1 when they lack it.
+        var positions: UnsafePointer<Int32>
+        var stride: Int
+        var cells: UnsafeMutablePointer<UInt64>
 
-    private func columnReaders(
-        _ scanner: BlockScanner, _ index: Int, _ block: ScannedBlock
-    ) throws(Fault) -> [Reader] {
-        var readers: [Reader] = []
-        readers.reserveCapacity(block.columns.count)
-        for number in 0..<block.columns.count {
-            let column = try scanner.column(index, at: number)
-            let source: Source
-            switch column.values {
-            case .integers(let values):
-                source = .words(UnsafeRawPointer(values).assumingMemoryBound(to: UInt64.self))
-            case .doubles(let values):
-                source = .words(UnsafeRawPointer(values).assumingMemoryBound(to: UInt64.self))
-            case .bools(let values):
-                source = .bools(values)
-            case .strings(let values):
-                let known = scanner.arena.take(values.entryCount, of: UInt32.self)
-                known.update(repeating: 0, count: values.entryCount)
-                source = .strings(values, known)
+        @inline(__always)
+        func fill(_ dense: UnsafePointer<Int32>?, _ value: (Int) -> UInt64) {
+            for index in 0..<rows.count {
+                let row = Int(rows[index])
+                let position = Int(positions[Int(codes[row]) &* stride])
+                if position < 0 { continue }
+                cells[starts[index] &+ position] = value(dense.map { Int($0[row]) } ?? row)
             }
-            readers.append(Reader(source: source, dense: column.dense))
         }
-        return readers
     }
 
-    @inline(__always)
-    private func cell(_ reader: Reader, _ row: Int) -> UInt64 {
-        let place = reader.dense.map { Int($0[row]) } ?? row
-        switch reader.source {
-        case .words(let values): return values[place]
-        case .bools(let values): return values[place] ? 1 : 0
-        case .strings(let column, let known):
-            let code = Int(column.codes[place])
-            if known[code] == 0 {
-                let text = column.entries[code]
-                known[code] = batch.strings.intern(text.base, count: text.count) + 1
+    /// The block's shapes as shapes of the batch.
+    private func makeTargets(
+        _ block: ScannedBlock, _ arena: Arena
+    ) -> (numbers: UnsafePointer<UInt32>, positions: UnsafePointer<Int32>) {
+        let width = block.columns.count
+        let numbers = arena.take(block.shapes.count, of: UInt32.self)
+        let positions = arena.take(max(block.shapes.count * width, 1), of: Int32.self)
+        positions.update(repeating: -1, count: block.shapes.count * width)
+        for (code, shape) in block.shapes.enumerated() {
+            let (number, order) = self.shape(type: shape.type, Array(shape.columns))
+            numbers[code] = number
+            for (position, source) in order.enumerated() {
+                positions[code * width + Int(shape.indexes[source])] = Int32(truncatingIfNeeded: position)
             }
-            return UInt64(known[code] - 1)
         }
+        return (UnsafePointer(numbers), UnsafePointer(positions))
+    }
+
+    private func copy(_ column: BlockColumn, _ key: ColumnKey, _ scanner: BlockScanner, _ target: CellTarget) {
+        switch column.values {
+        case .integers(let values):
+            target.fill(column.dense) { UInt64(bitPattern: values[$0]) }
+        case .doubles(let values):
+            target.fill(column.dense) { values[$0].bitPattern }
+        case .bools(let values):
+            target.fill(column.dense) { values[$0] ? 1 : 0 }
+        case .strings(let strings):
+            // Code of the batch's strings + 1 of every entry seen.
+            let known = scanner.arena.take(strings.entryCount, of: UInt32.self)
+            known.update(repeating: 0, count: strings.entryCount)
+            target.fill(column.dense) { place in
+                let code = Int(strings.codes[place])
+                if known[code] == 0 { known[code] = self.intern(strings, code, key.attribute, scanner) + 1 }
+                return UInt64(known[code] - 1)
+            }
+        }
+    }
+
+    /// Codes + 1 of shared values, per attribute, of the segment whose rows were appended last.
+    private var sharedCodes: [UInt32: [UInt32]] = [:]
+    private var sharedSegment: SegmentReader?
+
+    @inline(never)
+    private func intern(
+        _ strings: StringColumn, _ code: Int, _ attribute: UInt32, _ scanner: BlockScanner
+    ) -> UInt32 {
+        let text = strings.entries[code]
+        guard code < strings.sharedCount, let numbers = strings.sharedNumbers else {
+            return batch.strings.intern(text.base, count: text.count)
+        }
+        if sharedSegment !== scanner.segment {
+            sharedCodes.removeAll(keepingCapacity: true)
+            sharedSegment = scanner.segment
+        }
+        let number = Int(numbers[code])
+        if let list = sharedCodes[attribute], number < list.count, list[number] != 0 { return list[number] - 1 }
+        let fresh = batch.strings.intern(text.base, count: text.count)
+        var list = sharedCodes.removeValue(forKey: attribute) ?? []
+        while list.count <= number { list.append(0) }
+        list[number] = fresh + 1
+        sharedCodes[attribute] = list
+        return fresh
     }
 
     // MARK: Rows of a batch

@@ -95,7 +95,7 @@ package enum SegmentFormat {
 }
 
 /// How the bytes of a pack are stored before they are sealed.
-package enum PackCodec: UInt8, Sendable {
+package enum PackCodec: UInt8, Sendable, BitwiseCopyable {
     case raw = 0
     case lz4 = 1
     /// LZ4 with the format's preset dictionary as the 64 KiB before the first byte.

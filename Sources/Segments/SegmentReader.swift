@@ -81,6 +81,7 @@ package final class SegmentReader: Sendable {
     private func openDirectory(_ sealer: any BlockSealer) throws(Fault) -> SegmentDirectory {
         let sealed = try SegmentReader.read(file, at: regions.directory, footer.directoryLength)
         let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
         let plain = try SegmentReader.parse(headerBytes) { header throws(Fault) in
             try SegmentReader.parse(sealed) { sealed throws(Fault) in
                 try PackOpening.open(

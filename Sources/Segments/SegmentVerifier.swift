@@ -25,9 +25,12 @@ package struct SegmentVerification: Sendable {
 
 package enum SegmentVerifier {
     /// Never throws: what cannot be read is a finding. An entity whose key is erased is one, too, with the
-    /// fault's code `keyErased`.
-    package static func verify(_ segment: SegmentReader, sealer: any BlockSealer) -> SegmentVerification {
-        let run = VerifierRun(segment, sealer)
+    /// fault's code `keyErased`, unless it is among `gone`: entities recorded as erased or expired, whose bytes
+    /// may be holes. With any of them left out, bytes that belong to nothing cannot be told from theirs.
+    package static func verify(
+        _ segment: SegmentReader, sealer: any BlockSealer, gone: Set<UInt32> = []
+    ) -> SegmentVerification {
+        let run = VerifierRun(segment, sealer, gone)
         run.verify()
         return run.result
     }
@@ -38,6 +41,7 @@ private final class VerifierRun {
     private let segment: SegmentReader
     private let sealer: any BlockSealer
     private let scanner: BlockScanner
+    private let gone: Set<UInt32>
     /// Places that are accounted for.
     private var places: [Range<Int>] = []
     /// Whether all places of entities are known.
@@ -47,8 +51,9 @@ private final class VerifierRun {
     private var minSequence = UInt64.max
     private var maxSequence: UInt64 = 0
 
-    init(_ segment: SegmentReader, _ sealer: any BlockSealer) {
+    init(_ segment: SegmentReader, _ sealer: any BlockSealer, _ gone: Set<UInt32>) {
         self.segment = segment
+        self.gone = gone
         self.sealer = sealer
         scanner = BlockScanner(sealer: sealer)
     }
@@ -61,8 +66,10 @@ private final class VerifierRun {
             verifyVocabulary(directory)
             // Reading entity by entity still works when reading ahead does not.
             do throws(Fault) { try scanner.prefetch(segment) } catch { report(error) }
-            for entry in directory.entities { verify(entry) }
-            if result.findings.isEmpty { checkTotals(directory) }
+            for entry in directory.entities {
+                if gone.contains(entry.entity) { knowsAllPlaces = false } else { verify(entry) }
+            }
+            if result.findings.isEmpty, knowsAllPlaces { checkTotals(directory) }
             if knowsAllPlaces { checkTiling() }
         } catch { report(error) }
     }

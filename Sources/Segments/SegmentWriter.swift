@@ -140,6 +140,7 @@ package final class SegmentWriter {
         var places: [VocabularyPlace] = []
         for (index, attribute) in vocabulary.attributes.enumerated() {
             let plain = VocabularyCodec.encode(attribute.strings.map { job.source.string($0) })
+            defer { withExtendedLifetime(plain) {} }
             let (bytes, codec) = compressor.compress(plain.bytes, high: job.options.highCompression)
             let offset = start + sink.count
             let length = try PackSealing.seal(
@@ -215,21 +216,22 @@ package final class SegmentWriter {
             vocabularyPlaces = try sealVocabulary(job, key, offset: places.vocabulary, into: &regions.hot)
         }
         places.directory = places.vocabulary + regions.hot.count
-        var plain = ByteSink(capacity: 1 << 16)
+        let box = ByteSinkBox()
+        defer { withExtendedLifetime(box) {} }
         DirectoryCodec.write(
-            job.summary, vocabularyKey: key, places: vocabularyPlaces, regions: places, into: &plain)
-        guard plain.count <= Limits.packRawBytesMax else {
+            job.summary, vocabularyKey: key, places: vocabularyPlaces, regions: places, into: &box.sink)
+        guard box.count <= Limits.packRawBytesMax else {
             throw Fault(.limit, "directory of a segment is larger than a pack may be")
         }
-        let (bytes, codec) = compressor.compress(plain.bytes, high: job.options.highCompression)
+        let (bytes, codec) = compressor.compress(box.bytes, high: job.options.highCompression)
         let footer = SegmentFooter(
-            regions: places, directoryLength: bytes.count + SegmentFormat.tagBytes, directoryRawLength: plain.count,
+            regions: places, directoryLength: bytes.count + SegmentFormat.tagBytes, directoryRawLength: box.count,
             directoryCodec: codec)
         var failure: Fault?
         header.withUnsafeBytes { header in
             do throws(Fault) {
                 try PackSealing.seal(
-                    bytes, .directory(job.summary.id), codec: codec, rawLength: plain.count, header: header,
+                    bytes, .directory(job.summary.id), codec: codec, rawLength: box.count, header: header,
                     sealer: sealer, into: &regions.hot)
             } catch { failure = error }
         }
@@ -241,11 +243,14 @@ package final class SegmentWriter {
 }
 
 extension RegionSinks {
+    /// What a writer keeps of each sink's memory between segments.
+    private static let keptBytesMax = 16 << 20
+
     mutating func reset() {
-        hot.removeAll()
+        hot.removeAll(keepingAtMost: RegionSinks.keptBytesMax)
         hotWritten = 0
-        strings.removeAll()
-        ids.removeAll()
+        strings.removeAll(keepingAtMost: RegionSinks.keptBytesMax)
+        ids.removeAll(keepingAtMost: RegionSinks.keptBytesMax)
     }
 }
 

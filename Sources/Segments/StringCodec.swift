@@ -18,7 +18,7 @@ enum StringColumnForm: UInt8 {
     case direct = 3
 }
 
-struct StringLayout {
+struct StringLayout: BitwiseCopyable {
     var form: StringColumnForm
     var count: Int
     var entries = 0
@@ -315,7 +315,7 @@ enum StringCodec {
 /// A decoded string column: dense codes of the rows that have a value, and what they stand for.
 @frozen
 @usableFromInline
-package struct StringColumn {
+package struct StringColumn: BitwiseCopyable {
     @usableFromInline package var codes: UnsafePointer<UInt32>
     @usableFromInline package var entries: UnsafePointer<StringRef>
     @usableFromInline package var entryCount: Int

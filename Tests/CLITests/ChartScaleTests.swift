@@ -60,6 +60,12 @@ struct ChartScaleTests {
                 "0 2026-01", "3 2026-04", "6 2026-07", "9 2026-10",
             ])
         #expect(try labels("2026-11-02", "2026-12-28", "1w", bar: 5).first == "0 Nov 2")
+        #expect(
+            try labels("2026-02-01", "2026-03-04", "12h")
+                == ["0 Feb 1", "20 Feb 11", "40 Feb 21", "56 Mar 1"])
+        #expect(
+            try labels("2026-01-01", "2026-02-04", "12h").prefix(3) + labels("2026-01-20", "2026-02-04", "12h")
+                == ["0 Jan 1", "10 Jan 6", "20 Jan 11", "2 Jan 21", "12 Jan 26", "24 Feb 1"])
     }
 
     @Test func everyGridHasATick() throws {

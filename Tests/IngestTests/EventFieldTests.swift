@@ -91,6 +91,30 @@ import Testing
         #expect(parseJSON(event(escaped)).rows.first?.attributes == [:])
     }
 
+    /// Every byte at every place of a UUID: read as `EventID(text:)` reads it, or kept as text.
+    @Test func uuidsAndWhatIsNone() throws {
+        let text = Array("6dcd1958-f3f6-4292-91D6-9AE38AE3EEB4".utf8)
+        var lines: [[UInt8]] = []
+        for place in text.indices {
+            for byte in UInt8(0x20)...0x7e where byte != 0x22 && byte != 0x5c {
+                var changed = text
+                changed[place] = byte
+                lines.append(changed)
+            }
+        }
+        let input = lines.map { event("\"id\":\"\(String(decoding: $0, as: UTF8.self))\"") }
+        let found = parseJSON(input.joined(separator: "\n")).rows
+        #expect(found.count == lines.count)
+        for (line, row) in zip(lines, found) {
+            let expected = line.withUnsafeBytes { EventID(text: $0) }
+            if let expected {
+                #expect(row.id == expected && row.attributes.isEmpty)
+            } else {
+                #expect(row.attributes == ["event_id": .string(String(decoding: line, as: UTF8.self))])
+            }
+        }
+    }
+
     @Test(arguments: [
         (#"{"event_type":"t","timestamp":1}"#, RefusalReason.noEntity),
         (#"{"entity":null,"event_type":"t","timestamp":1}"#, .noEntity),

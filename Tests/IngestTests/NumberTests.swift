@@ -60,7 +60,7 @@ import Testing
     /// All bit patterns, written with 17 digits and in the shortest form, come back bit by bit.
     @Test func randomDoublesRoundTrip() {
         var random = TestRandom()
-        for round in 0..<20_000 {
+        for round in 0..<6_000 {
             let value = round % 2 == 0 ? Double(bitPattern: random.next()) : Double(random.below(1_000_000)) / 1000
             guard value.isFinite else { continue }
             var shortest = "\(value)"
@@ -75,7 +75,7 @@ import Testing
     /// Texts of any number of digits and any exponent read as `strtod` reads them.
     @Test func randomTextsMatchTheLibrary() {
         var random = TestRandom()
-        for _ in 0..<20_000 {
+        for _ in 0..<10_000 {
             var text = random.below(2) == 0 ? "-" : ""
             text += "\(random.below(9) + 1)"
             for _ in 0..<random.below(random.pick([3, 25])) { text += "\(random.below(10))" }

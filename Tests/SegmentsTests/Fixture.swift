@@ -75,6 +75,6 @@ struct Fixture {
     /// The rows of batches in the order of a segment.
     static func expected(_ batches: [RowBatch]) -> [PlainRow] {
         let refs = sorted(batches)
-        return refs.buffer.map { batches[Int($0.batch)].plain(Int($0.row)) }
+        return (0..<refs.count).map { batches[Int(refs[$0].batch)].plain(Int(refs[$0].row)) }
     }
 }

@@ -52,6 +52,8 @@ package enum TimeAxis {
 
     private enum Step {
         case span(Int64)
+        /// From the first of each month: every so many days of it.
+        case monthDays(Int64)
         case months(Int64)
     }
 
@@ -63,7 +65,7 @@ package enum TimeAxis {
         let steps: [Step] =
             [1, 5, 15, 30].map { .span($0 * 1000) } + [1, 5, 15, 30].map { .span($0 * 60_000) }
             + [1, 2, 3, 6, 12].map { .span($0 * 3_600_000) } + [1, 2].map { .span($0 * CivilTime.dayMs) }
-            + [1, 3, 6, 12, 24, 60, 120].map { .months($0) }
+            + [5, 10, 15].map { .monthDays($0) } + [1, 3, 6, 12, 24, 60, 120].map { .months($0) }
         let gap = max(1, (labelColumns + 2 + barColumns - 1) / barColumns)
         for step in steps where isCoarseEnough(step, grid.bucket) {
             let bars = boundaries(locals, step)
@@ -82,7 +84,8 @@ package enum TimeAxis {
     private static func isCoarseEnough(_ step: Step, _ bucket: ChartBucket) -> Bool {
         switch (step, bucket) {
         case (.span(let step), .fixed(let span)): step >= span && step % span == 0
-        case (.span, .months): false
+        case (.monthDays, .fixed(let span)): CivilTime.dayMs % span == 0
+        case (.span, .months), (.monthDays, .months): false
         case (.months, .fixed(let span)): span <= 2 * CivilTime.dayMs
         case (.months(let step), .months(let count)): step % count == 0
         }
@@ -102,6 +105,10 @@ package enum TimeAxis {
     private static func number(_ local: Int64, _ step: Step) -> Int64 {
         switch step {
         case .span(let span): return CivilTime.floorDivide(local, span)
+        case .monthDays(let count):
+            let date = CivilTime.date(days: CivilTime.floorDivide(local, CivilTime.dayMs))
+            // What is left over at the month's end joins the part before.
+            return (date.year * 12 + date.month) * 31 + min((date.day - 1) / count, 30 / count - 1)
         case .months(let count):
             let date = CivilTime.date(days: CivilTime.floorDivide(local, CivilTime.dayMs))
             return CivilTime.floorDivide(date.year * 12 + date.month - 1, count)
@@ -118,6 +125,7 @@ package enum TimeAxis {
         let rest = local - days * CivilTime.dayMs
         switch step {
         case .months: return "\(date.year)-" + TimeText.digits(date.month, 2)
+        case .monthDays: return "\(monthNames[Int(date.month) - 1]) \(date.day)"
         case .span(let span):
             if rest == 0 || span >= CivilTime.dayMs { return "\(monthNames[Int(date.month) - 1]) \(date.day)" }
             let text = TimeText.digits(rest / 3_600_000, 2) + ":" + TimeText.digits(rest / 60_000 % 60, 2)

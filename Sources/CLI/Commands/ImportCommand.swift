@@ -36,7 +36,7 @@ struct ImportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Entity of events that name none.", valueName: "name"))
     var entity: String?
 
-    @Option(help: ArgumentHelp("Not in this release.", valueName: "name", visibility: .hidden))
+    @Option(help: ArgumentHelp("Plan of the entities this import adds.", valueName: "name"))
     var plan: String?
 
     @Flag(help: "Refuse events of entities the store does not know.")
@@ -75,7 +75,6 @@ struct ImportCommand: ParsableCommand {
             let known = ImportRequest.Format.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("unknown --format '\(format)'; known: \(known)")
         }
-        if plan != nil { throw ValidationError("--plan is not in this release") }
         if let batch, batch < 1 { throw ValidationError("--batch must be at least 1") }
         if batch != nil, !durable { throw ValidationError("--batch goes with --durable") }
         if strict, maxRefused != .count(0) { throw ValidationError("--strict and --max-refused exclude each other") }
@@ -114,6 +113,7 @@ struct ImportCommand: ParsableCommand {
         request.logFormat = logFormat
         request.entity = entity
         request.allowNewEntities = !noNewEntities
+        request.plan = plan
         request.inputTimeZone = inputTz
         request.durable = durable
         request.batchSize = batch ?? 500

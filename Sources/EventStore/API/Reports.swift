@@ -58,6 +58,8 @@ public struct ImportRequest: Sendable {
     /// The entity of events that name none.
     public var entity: String?
     public var allowNewEntities = true
+    /// The plan of entities this import adds; `nil` is the store's default.
+    public var plan: String?
     /// IANA name of the zone of times that carry none; without it such times are refused.
     public var inputTimeZone: String?
     /// `true`: every `batchSize` events are one acknowledged append. `false`: segments are written directly.

@@ -30,6 +30,8 @@ final class AppendRequest: @unchecked Sendable {
     let batch: RowBatch
     let receivedMs: Int64
     var allowNewEntities = true
+    /// The plan of entities it adds; `nil` is the store's default.
+    var plan: String?
     /// For idempotency: a blind tag of the batch id, and a hash of what is in the batch.
     var batchTag: [UInt8]?
     var bodyHash: [UInt8] = []

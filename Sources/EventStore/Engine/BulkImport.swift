@@ -78,7 +78,7 @@ final class BulkImport {
     private func admit(_ batch: RowBatch) throws(Fault) {
         occurrences.settle(batch)
         let naming = try lane.exclusively { () throws(Fault) in
-            try engine.context.names.admit(batch, allowNewEntities: request.allowNewEntities, plan: nil)
+            try engine.context.names.admit(batch, allowNewEntities: request.allowNewEntities, plan: request.plan)
         }
         report.entitiesAdded += naming.entitiesAdded
         var kept: [UInt32] = []

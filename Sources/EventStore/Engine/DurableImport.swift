@@ -109,6 +109,7 @@ final class DurableImport: @unchecked Sendable {
         occurrences.settle(batch)
         let append = AppendRequest(batch, receivedMs: engine.context.environment.nowMs())
         append.allowNewEntities = request.allowNewEntities
+        append.plan = request.plan
         lane.submit(append)
         if let fault = append.fault { throw fault }
         report.entitiesAdded += append.entitiesAdded
@@ -141,6 +142,7 @@ extension StoreEngine {
         guard !(request.strict && request.durable) else {
             throw Fault(.invalid, "a durable import acknowledges as it goes and so cannot be all or nothing")
         }
+        if let plan = request.plan { try Plans.check(plan) }
         let start = ContinuousClock.now
         let feed = try ImportFeed(request, context, progress: progress)
         var report: ImportReport

@@ -15,8 +15,9 @@ import EventStoreSegments
 enum JournalFormat {
     static let version: UInt8 = 1
     static let label = "eventstore journal 1"
-    /// Sections below this are not worth compressing.
-    static let compressBytesMin = 96
+    /// Sections below this are stored raw: setting up LZ4 would cost more than the few bytes it saves, in an
+    /// entry that lives until the next flush.
+    static let compressBytesMin = 2048
     static let boxOverheadBytes = 40
     static let blobBytesMax = 1 << 30
     static let sectionBytesMax = Limits.packRawBytesMax
@@ -56,10 +57,14 @@ final class JournalEncoder {
     /// The blob of all rows of a batch whose numbers are filled. Sequences count from `binding.firstSequence`.
     func encode(_ batch: RowBatch, _ binding: JournalBinding) throws(Fault) -> [UInt8] {
         let starts = group(batch)
-        var sections = ByteWriter(reserving: batch.rowCount * 160)
+        // The buffer is taken out of the class while it is written, which spares a check on each access.
+        var raw = ByteWriter()
+        swap(&raw, &self.raw)
+        defer { swap(&raw, &self.raw) }
+        var sections = ByteWriter(reserving: batch.rowCount * 280)
         var count = 0
         for section in starts where section.rows > 0 {
-            count += try write(batch, section, binding, into: &sections)
+            count += try write(batch, section, binding, &raw, into: &sections)
         }
         var blob = ByteWriter(reserving: sections.bytes.count + 16)
         blob.u8(JournalFormat.version)
@@ -100,24 +105,28 @@ final class JournalEncoder {
 
     /// Returns how many sections the rows became.
     private func write(
-        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, into blob: inout ByteWriter
+        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, _ raw: inout ByteWriter,
+        into blob: inout ByteWriter
     ) throws(Fault) -> Int {
-        if section.rows > 1, !encodeRows(batch, section, binding) {
+        let fits = encodeRows(batch, section, binding, into: &raw)
+        if !fits, section.rows > 1 {
             let half = section.rows / 2
             let first = Section(entity: section.entity, start: section.start, rows: half)
             let second = Section(entity: section.entity, start: section.start + half, rows: section.rows - half)
-            return try write(batch, first, binding, into: &blob) + write(batch, second, binding, into: &blob)
+            return try write(batch, first, binding, &raw, into: &blob)
+                + write(batch, second, binding, &raw, into: &blob)
         }
-        if section.rows == 1 { _ = encodeRows(batch, section, binding) }
-        try seal(section, binding, into: &blob)
+        try seal(section, raw.bytes, binding, into: &blob)
         return 1
     }
 
     /// Fills `raw`; false when the rows are too many bytes for one section.
-    private func encodeRows(_ batch: RowBatch, _ section: Section, _ binding: JournalBinding) -> Bool {
+    private func encodeRows(
+        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, into raw: inout ByteWriter
+    ) -> Bool {
         raw.removeAll()
         let rows = section.start..<section.start + section.rows
-        writeShapes(batch, rows)
+        writeShapes(batch, rows, into: &raw)
         var sequence = binding.firstSequence
         var time: Int64 = 0
         for place in rows {
@@ -129,14 +138,14 @@ final class JournalEncoder {
             time = batch.timestamp.base[row]
             raw.integer(batch.id.base[row].high.bigEndian)
             raw.integer(batch.id.base[row].low.bigEndian)
-            writeCells(batch, row)
+            JournalEncoder.writeCells(batch, row, into: &raw)
             if raw.bytes.count > JournalFormat.sectionBytesTarget { break }
         }
         for place in rows { shapeCodes[Int(batch.shape.base[Int(order[place])])] = .max }
         return raw.bytes.count <= JournalFormat.sectionBytesTarget
     }
 
-    private func writeShapes(_ batch: RowBatch, _ rows: Range<Int>) {
+    private func writeShapes(_ batch: RowBatch, _ rows: Range<Int>, into raw: inout ByteWriter) {
         var used: [Int] = []
         for place in rows {
             let shape = Int(batch.shape.base[Int(order[place])])
@@ -157,7 +166,7 @@ final class JournalEncoder {
         }
     }
 
-    private func writeCells(_ batch: RowBatch, _ row: Int) {
+    private static func writeCells(_ batch: RowBatch, _ row: Int, into raw: inout ByteWriter) {
         let columns = batch.shapes[Int(batch.shape.base[row])].columns
         let cells = batch.cells(ofRow: row)
         for (index, column) in columns.enumerated() {
@@ -171,10 +180,10 @@ final class JournalEncoder {
     }
 
     private func seal(
-        _ section: Section, _ binding: JournalBinding, into blob: inout ByteWriter
+        _ section: Section, _ raw: [UInt8], _ binding: JournalBinding, into blob: inout ByteWriter
     ) throws(Fault) {
         let keyID = try sealer.entityKeyID(section.entity)
-        try raw.bytes.withBytes { (plain) throws(Fault) in
+        try raw.withBytes { (plain) throws(Fault) in
             let (stored, codec) =
                 plain.count >= JournalFormat.compressBytesMin
                 ? compressor.compress(plain, high: false) : (bytes: plain, codec: PackCodec.raw)

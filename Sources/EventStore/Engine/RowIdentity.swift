@@ -54,27 +54,30 @@ enum RowIdentity {
 
 /// An open-addressing table from identity hash to row. Used by one thread at a time.
 struct RowIndex: ~Copyable {
-    private var hashes = GrowableBuffer<UInt64>()
-    private var refs = GrowableBuffer<RowRef>()
+    /// One cache line holds four: a look-up costs one miss.
+    struct Slot: BitwiseCopyable {
+        /// 0 marks a free slot.
+        var hash: UInt64 = 0
+        var ref = RowRef(batch: 0, row: 0)
+    }
+
+    private var slots = GrowableBuffer<Slot>()
     private var mask = 0
     private(set) var count = 0
 
     init(capacity: Int = 512) { allocate(capacity) }
 
-    var byteCount: Int { hashes.byteCount + refs.byteCount }
+    var byteCount: Int { slots.byteCount }
 
     private mutating func allocate(_ capacity: Int) {
         var size = 1024
         while size < capacity * 2 { size *= 2 }
-        hashes = GrowableBuffer(capacity: size)
-        refs = GrowableBuffer(capacity: size)
-        hashes.resize(to: size, filling: 0)
-        refs.resize(to: size, filling: RowRef(batch: 0, row: 0))
+        slots = GrowableBuffer(capacity: size)
+        slots.resize(to: size, filling: Slot())
         mask = size - 1
         count = 0
     }
 
-    /// 0 marks a free slot.
     @inline(__always)
     private static func mark(_ hash: UInt64) -> UInt64 { hash == 0 ? 1 : hash }
 
@@ -83,8 +86,8 @@ struct RowIndex: ~Copyable {
     func find(_ hash: UInt64, _ isSame: (RowRef) -> Bool) -> RowRef? {
         let wanted = RowIndex.mark(hash)
         var slot = Int(truncatingIfNeeded: wanted) & mask
-        while hashes.base[slot] != 0 {
-            if hashes.base[slot] == wanted, isSame(refs.base[slot]) { return refs.base[slot] }
+        while slots.base[slot].hash != 0 {
+            if slots.base[slot].hash == wanted, isSame(slots.base[slot].ref) { return slots.base[slot].ref }
             slot = (slot + 1) & mask
         }
         return nil
@@ -100,9 +103,9 @@ struct RowIndex: ~Copyable {
     mutating func replace(_ hash: UInt64, _ condition: (RowRef) -> Bool, with ref: RowRef) {
         let wanted = RowIndex.mark(hash)
         var slot = Int(truncatingIfNeeded: wanted) & mask
-        while hashes.base[slot] != 0 {
-            if hashes.base[slot] == wanted, condition(refs.base[slot]) {
-                refs.base[slot] = ref
+        while slots.base[slot].hash != 0 {
+            if slots.base[slot].hash == wanted, condition(slots.base[slot].ref) {
+                slots.base[slot].ref = ref
                 return
             }
             slot = (slot + 1) & mask
@@ -112,15 +115,14 @@ struct RowIndex: ~Copyable {
     @inline(__always)
     private mutating func place(_ wanted: UInt64, _ ref: RowRef) {
         var slot = Int(truncatingIfNeeded: wanted) & mask
-        while hashes.base[slot] != 0 { slot = (slot + 1) & mask }
-        hashes.base[slot] = wanted
-        refs.base[slot] = ref
+        while slots.base[slot].hash != 0 { slot = (slot + 1) & mask }
+        slots.base[slot] = Slot(hash: wanted, ref: ref)
     }
 
     private mutating func grow() {
         var bigger = RowIndex(capacity: (mask + 1) * 2)
-        for slot in 0...mask where hashes.base[slot] != 0 {
-            bigger.place(hashes.base[slot], refs.base[slot])
+        for slot in 0...mask where slots.base[slot].hash != 0 {
+            bigger.place(slots.base[slot].hash, slots.base[slot].ref)
         }
         bigger.count = count
         self = bigger
@@ -128,7 +130,7 @@ struct RowIndex: ~Copyable {
 
     mutating func removeAll() {
         if count * 8 < mask, mask > 1 << 16 { return allocate(512) }
-        for slot in 0...mask { hashes.base[slot] = 0 }
+        slots.base.update(repeating: Slot(), count: mask + 1)
         count = 0
     }
 }

@@ -104,9 +104,10 @@ extension StoreEngine {
     ) throws(Fault) -> StoreEngine {
         let environment = environment ?? StoreEngine.environment(open)
         let files = StoreFiles(root: path)
-        guard (0...1000).contains(create.sharedByEntitiesMin), !create.defaultPlan.isEmpty else {
-            throw Fault(.invalid, "sharedByEntitiesMin is 0 to 1000, and the default plan has a name")
+        guard (0...1000).contains(create.sharedByEntitiesMin) else {
+            throw Fault(.invalid, "sharedByEntitiesMin is 0 to 1000")
         }
+        try Plans.check(create.defaultPlan)
         let secret = try key.secret(environment)
         if let status = try environment.files.status(path) {
             guard status.isDirectory, try environment.files.list(path).isEmpty else {

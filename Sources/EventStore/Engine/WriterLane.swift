@@ -243,7 +243,7 @@ final class WriterLane: @unchecked Sendable {
     /// Names the rows, finds out which are new, and returns those, or `nil` when none is.
     private func admit(_ request: AppendRequest, earlier: [RowBatch]) throws(Fault) -> RowBatch? {
         let batch = request.batch
-        let naming = try context.names.admit(batch, allowNewEntities: request.allowNewEntities, plan: nil)
+        let naming = try context.names.admit(batch, allowNewEntities: request.allowNewEntities, plan: request.plan)
         request.entitiesAdded = naming.entitiesAdded
         var verdicts = [RowVerdict](repeating: .stored, count: batch.rowCount)
         var kept: [UInt32] = []
