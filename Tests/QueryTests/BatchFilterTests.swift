@@ -1,3 +1,5 @@
+// Filters over batches in memory, against a row-by-row evaluation.
+
 import EventStoreCore
 import Testing
 

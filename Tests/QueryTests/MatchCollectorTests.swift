@@ -1,3 +1,5 @@
+// The best rows of many, against sorting all of them.
+
 import EventStoreCore
 import Testing
 

@@ -35,7 +35,9 @@ struct Repository {
 
     /// All text files, sorted by path.
     func files() throws -> [File] {
-        var paths = try FileManager.default.contentsOfDirectory(atPath: root).filter { isFile(root + "/" + $0) }
+        var paths = try FileManager.default.contentsOfDirectory(atPath: root).filter {
+            $0 != ".git" && isFile(root + "/" + $0)
+        }
         for folder in Self.folders { collect(folder, into: &paths) }
         return try paths.sorted().filter { Self.textEndings.contains(($0 as NSString).pathExtension) }
             .map { File(path: $0, content: try read($0)) }

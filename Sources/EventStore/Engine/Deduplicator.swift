@@ -40,6 +40,9 @@ final class Deduplicator {
     private let collector = RowCollector()
     private var index = RowIndex()
     private var places: [UInt32] = []
+    /// Rows of the run that repeat an earlier one, by the place of that one. What they are (duplicate or
+    /// conflict) depends on which row the store has in the end, so they are counted when that is known.
+    private var repeats: [Int: [Int]] = [:]
     private(set) var duplicates = 0
     private(set) var conflicts = 0
 
@@ -66,6 +69,7 @@ final class Deduplicator {
                 }
             }
             if let memory { dropInMemory(memory, rows, start..<end, &kept) }
+            countRepeats(rows)
             start = end
         }
         if kept.contains(false) { refs.keep { index, _ in kept[index] } }
@@ -103,16 +107,33 @@ final class Deduplicator {
                 continue
             }
             let first = Int(twin.row)
-            let other = rows[first]
-            let isEarlier = sequence(ref) < sequence(other)
-            kept[isEarlier ? first : place] = false
-            count(
-                isEarlier ? other : ref, batches[Int((isEarlier ? ref : other).batch)],
-                Int((isEarlier ? ref : other).row))
-            if isEarlier {
+            if sequence(ref) < sequence(rows[first]) {
+                kept[first] = false
+                repeats[place] = (repeats.removeValue(forKey: first) ?? []) + [first]
                 index.replace(hash, { $0.row == twin.row }, with: RowRef(batch: 0, row: UInt32(place)))
+            } else {
+                kept[place] = false
+                repeats[first, default: []].append(place)
             }
         }
+    }
+
+    /// A row is dropped because the store has it: it and its repeats are compared with what is stored.
+    private func drop(
+        _ place: Int, _ rows: UnsafeBufferPointer<RowRef>, _ stored: RowBatch, _ row: Int, _ kept: inout [Bool]
+    ) {
+        kept[place] = false
+        count(rows[place], stored, row)
+        for other in repeats.removeValue(forKey: place) ?? [] { count(rows[other], stored, row) }
+    }
+
+    /// Repeats of rows that stay are compared with these.
+    private func countRepeats(_ rows: UnsafeBufferPointer<RowRef>) {
+        for (place, others) in repeats {
+            let first = rows[place]
+            for other in others { count(rows[other], batches[Int(first.batch)], Int(first.row)) }
+        }
+        repeats.removeAll(keepingCapacity: true)
     }
 
     @inline(__always)
@@ -176,7 +197,9 @@ final class Deduplicator {
             return try passDamage(error)
         }
         let stored = collector.takeBatch()
-        for (number, hit) in hits.enumerated() { self.count(rows[hit.place], stored, number) }
+        for (number, hit) in hits.enumerated() {
+            drop(hit.place, rows, stored, number, &kept)
+        }
     }
 
     private func dropInMemory(
@@ -185,8 +208,7 @@ final class Deduplicator {
         for place in run where kept[place] {
             let ref = rows[place]
             if let twin = memory.find(batches[Int(ref.batch)], Int(ref.row)) {
-                kept[place] = false
-                count(ref, twin.rows, twin.row)
+                drop(place, rows, twin.rows, twin.row, &kept)
             }
         }
     }

@@ -1,4 +1,4 @@
-// Sizes and totals.
+// Sizes, totals and advice: what `stats` prints.
 
 import EventStoreCore
 
