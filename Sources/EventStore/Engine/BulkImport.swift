@@ -24,6 +24,8 @@ final class BulkImport {
     private var sequencesHeld: UInt64 = 0
     /// Written and, with `strict`, not yet published.
     private var held: [WrittenSegment] = []
+    /// With `strict`: the store's next sequence when the import began.
+    private var strictStart: UInt64 = 0
     private(set) var report = ImportReport()
 
     /// A partition that is smaller waits for more.
@@ -43,6 +45,15 @@ final class BulkImport {
     }
 
     func run() throws(Fault) {
+        guard request.strict, !request.dryRun else { return try runGroups() }
+        // Nothing is flushed meanwhile: what is appended stays in memory, where it can be compared with.
+        engine.maintenance.lock()
+        defer { engine.maintenance.unlock() }
+        strictStart = lane.published.withLock { $0.nextSequence }
+        try runGroups()
+    }
+
+    private func runGroups() throws(Fault) {
         do throws(Fault) {
             var isLast = false
             while !isLast {
@@ -56,7 +67,8 @@ final class BulkImport {
             if let damage = feed.damage { throw damage }
             if request.strict { try finishStrict() }
         } catch {
-            if !held.isEmpty { engine.writing.discard(held) }
+            // After a commit in doubt the catalog may know the files.
+            if !held.isEmpty, !lane.isPoisoned { engine.writing.discard(held) }
             throw error
         }
     }
@@ -112,8 +124,9 @@ final class BulkImport {
     // MARK: Writing a group
 
     private func flushGroup(isLast: Bool) throws(Fault) {
-        engine.maintenance.lock()
-        defer { engine.maintenance.unlock() }
+        // A strict import has it already.
+        if !request.strict { engine.maintenance.lock() }
+        defer { if !request.strict { engine.maintenance.unlock() } }
         let split = PartitionSplit(pending, engine.context.partition).partitions
         let ready = isLast ? split : choose(split)
         let snapshot = lane.published.withLock { $0 }
@@ -180,14 +193,40 @@ final class BulkImport {
             return
         }
         guard !held.isEmpty else { return }
-        engine.maintenance.lock()
-        defer { engine.maintenance.unlock() }
         let segments = held
         try lane.exclusively { () throws(Fault) in
-            let next = lane.published.withLock { $0.nextSequence }
+            let now = lane.published.withLock { $0 }
+            try requireNew(segments, beside: now.memory.filter { $0.firstSequence >= strictStart })
+            let next = now.nextSequence
             try lane.publish(segments, sequenceBase: next, nextSequence: next + sequencesHeld)
         }
         held = []
+    }
+
+    /// Throws when something that was appended while the import ran is in what it wrote.
+    private func requireNew(_ segments: [WrittenSegment], beside appended: [MemoryBatch]) throws(Fault) {
+        guard !appended.isEmpty else { return }
+        let stored = StoredIDs(engine.context, budgetBytes: engine.context.memoryBudget / 8)
+        for (number, segment) in segments.enumerated() {
+            guard
+                let handle = SegmentHandle(
+                    unpublished: segment, number: -1 - Int64(number), files: engine.context.files)
+            else { continue }
+            for batch in appended.map(\.rows) {
+                for row in 0..<batch.rowCount {
+                    let entity = batch.entityNumbers[Int(batch.entity.base[row])]
+                    let hash = RowIdentity.hash(batch, row)
+                    let place = engine.context.partition.bounds(of: batch.timestamp.base[row]).start
+                    guard place == handle.info.partitionStart,
+                        try stored.mightContain(handle, entity, hash)
+                    else { continue }
+                    throw Fault(
+                        .exists,
+                        "events of this import were appended while it ran; nothing of it was stored, "
+                            + "import it again")
+                }
+            }
+        }
     }
 }
 

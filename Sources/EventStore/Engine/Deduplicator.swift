@@ -147,12 +147,22 @@ final class Deduplicator {
     ) throws(Fault) {
         do throws(Fault) {
             try scanner.open(try context.segmentFiles.reader(handle), entry)
-            for block in 0..<scanner.blockCount { try dropStored(block, entry.entity, rows, &kept) }
         } catch {
-            // What cannot be read cannot be compared with; see WriterLane.mightHold.
-            if ![.damaged, .tampered].contains(error.code) { throw error }
-            StoreLog.logger.warning("some events could not be compared with stored ones: \(error)")
+            return try passDamage(error)
         }
+        for block in 0..<scanner.blockCount {
+            do throws(Fault) {
+                try dropStored(block, entry.entity, rows, &kept)
+            } catch {
+                try passDamage(error)
+            }
+        }
+    }
+
+    /// What cannot be read cannot be compared with; see WriterLane.mightHold. Other blocks still can.
+    private func passDamage(_ fault: Fault) throws(Fault) {
+        if ![.damaged, .tampered, .notFound].contains(fault.code) { throw fault }
+        StoreLog.logger.warning("some events could not be compared with stored ones: \(fault)")
     }
 
     private func dropStored(
@@ -174,9 +184,17 @@ final class Deduplicator {
             if let twin, kept[Int(twin.row)] { hits.append((UInt32(row), Int(twin.row))) }
         }
         guard !hits.isEmpty else { return }
+        for hit in hits { kept[hit.place] = false }
         places = hits.map(\.stored)
-        try places.withUnsafeBufferPointer { (places) throws(Fault) in
-            try collector.append(scanner, block: block, rows: places)
+        do throws(Fault) {
+            try places.withUnsafeBufferPointer { (places) throws(Fault) in
+                try collector.append(scanner, block: block, rows: places)
+            }
+        } catch {
+            // Their ids are there; whether they say the same nobody can tell any more.
+            _ = collector.takeBatch()
+            duplicates += hits.count
+            return try passDamage(error)
         }
         let stored = collector.takeBatch()
         for (number, hit) in hits.enumerated() {

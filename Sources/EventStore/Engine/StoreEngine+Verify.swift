@@ -48,10 +48,20 @@ private struct StoreCheck: Sendable {
     func surroundings(quick: Bool) throws(Fault) -> [Hole] {
         var holes: [Hole] = []
         if let fault = keyringFault() { holes.append(Hole(file: context.files.keyring, message: fault.message)) }
-        for message in try context.catalog.verify(full: !quick) {
-            holes.append(Hole(file: context.files.catalog, message: message))
-        }
+        holes += try catalogHoles(quick: quick)
         return holes + journalHoles() + (try strangers())
+    }
+
+    /// A page that does not match its checksum ends SQLite's transaction, which then counts as cancelled: a
+    /// finding as well, not a failure to look.
+    private func catalogHoles(quick: Bool) throws(Fault) -> [Hole] {
+        do throws(Fault) {
+            return try context.catalog.verify(full: !quick).map { Hole(file: context.files.catalog, message: $0) }
+        } catch {
+            guard error.code == .damaged || error.code == .cancelled else { throw error }
+            let cause = error.cause.map { " (\($0))" } ?? ""
+            return [Hole(file: context.files.catalog, message: "the catalog does not decode" + cause)]
+        }
     }
 
     private func journalHoles() -> [Hole] {

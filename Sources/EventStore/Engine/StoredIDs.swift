@@ -26,7 +26,7 @@ final class StoredIDSet {
 
 /// The ids asked for lately, within a budget; the rest is read again when needed. Belongs to the writer lane.
 ///
-/// A hash that is found is only a suspicion: `row(…)` reads the event itself.
+/// A hash that is found is only a suspicion: `twin(…)` reads the event itself.
 final class StoredIDs {
     private struct Key: Hashable {
         var segment: Int64
@@ -67,12 +67,14 @@ final class StoredIDs {
         guard try open(handle, entity) else { return [] }
         var hashes: [UInt64] = []
         for block in 0..<scanner.blockCount {
-            let rows = scanner.block(block).rows
-            let ids = try scanner.ids(block)
-            let times = try scanner.timestamps(block)
-            for row in 0..<rows {
-                hashes.append(
-                    RowIdentity.hash(entity: entity, day: CivilDate.day(ms: times[row]), id: ids[row]))
+            try passingDamage { () throws(Fault) in
+                let rows = scanner.block(block).rows
+                let ids = try scanner.ids(block)
+                let times = try scanner.timestamps(block)
+                for row in 0..<rows {
+                    hashes.append(
+                        RowIdentity.hash(entity: entity, day: CivilDate.day(ms: times[row]), id: ids[row]))
+                }
             }
         }
         return hashes.sorted()
@@ -88,28 +90,54 @@ final class StoredIDs {
         return true
     }
 
-    /// The stored row with the identity of a row, as a batch of one.
-    func row(_ handle: SegmentHandle, like rows: RowBatch, _ row: Int) throws(Fault) -> RowBatch? {
+    /// The stored row with the identity of a row.
+    enum Twin {
+        case none
+        /// As a batch of one.
+        case row(RowBatch)
+        /// Its id is there, what it says is damaged.
+        case unreadable
+    }
+
+    func twin(_ handle: SegmentHandle, like rows: RowBatch, _ row: Int) throws(Fault) -> Twin {
         let entity = rows.entityNumbers[Int(rows.entity.base[row])]
-        guard try open(handle, entity) else { return nil }
+        guard try open(handle, entity) else { return .none }
         let wanted = rows.id.base[row]
         let day = CivilDate.day(ms: rows.timestamp.base[row])
+        var twin = Twin.none
         for block in 0..<scanner.blockCount {
-            let count = scanner.block(block).rows
-            let ids = try scanner.ids(block)
-            let times = try scanner.timestamps(block)
-            for candidate in 0..<count
-            where ids[candidate] == wanted && CivilDate.day(ms: times[candidate]) == day {
-                let collector = RowCollector()
-                var place = UInt32(candidate)
-                try withUnsafeMutablePointer(to: &place) { (pointer) throws(Fault) in
-                    try collector.append(
-                        scanner, block: block, rows: UnsafeBufferPointer(start: UnsafePointer(pointer), count: 1))
-                }
-                return collector.takeBatch()
+            try passingDamage { () throws(Fault) in
+                let count = scanner.block(block).rows
+                let ids = try scanner.ids(block)
+                let times = try scanner.timestamps(block)
+                let place = (0..<count).first { ids[$0] == wanted && CivilDate.day(ms: times[$0]) == day }
+                guard let place else { return }
+                twin = .unreadable
+                twin = .row(try read(block, UInt32(place)))
             }
+            if case .none = twin { continue }
+            return twin
         }
-        return nil
+        return .none
+    }
+
+    private func read(_ block: Int, _ row: UInt32) throws(Fault) -> RowBatch {
+        let collector = RowCollector()
+        var place = row
+        try withUnsafeMutablePointer(to: &place) { (pointer) throws(Fault) in
+            try collector.append(
+                scanner, block: block, rows: UnsafeBufferPointer(start: UnsafePointer(pointer), count: 1))
+        }
+        return collector.takeBatch()
+    }
+
+    /// Damage in one block is no reason not to look into the others.
+    private func passingDamage(_ body: () throws(Fault) -> Void) throws(Fault) {
+        do throws(Fault) {
+            try body()
+        } catch {
+            guard error.code == .damaged || error.code == .tampered else { throw error }
+        }
     }
 
     private func evict() {

@@ -291,8 +291,10 @@ final class WriterLane: @unchecked Sendable {
         let entity = batch.entityNumbers[Int(batch.entity.base[row])]
         let time = batch.timestamp.base[row]
         for handle in partition.segments(at: time) where try mightHold(handle, entity, hash) {
-            if let stored = try storedIDs.row(handle, like: batch, row) {
-                return compare(batch, row, with: stored, 0)
+            switch try storedIDs.twin(handle, like: batch, row) {
+            case .none: continue
+            case .row(let stored): return compare(batch, row, with: stored, 0)
+            case .unreadable: return .duplicate
             }
         }
         return .stored
