@@ -75,32 +75,43 @@ final class BlockGather {
     }
 
     private func findColumns(_ source: SegmentRows, _ isWanted: ((ColumnKey) -> Bool)?) {
+        // Locals, because every touch of a stored property is checked for exclusive access.
+        var found: [GatheredColumn] = []
+        var plan: [CellMove] = []
+        var ofBlock: [GatheredShape] = []
+        swap(&found, &columns)
+        swap(&plan, &moves)
+        swap(&ofBlock, &shapes)
+        found.removeAll(keepingCapacity: true)
+        plan.removeAll(keepingCapacity: true)
+        let known = source.shapes
         var keys: [ColumnKey] = []
-        for shape in shapes { keys.append(contentsOf: source.shapes[Int(shape.writerShape)].keys) }
-        if shapes.count > 1 { keys.sort() }
-        columns.removeAll(keepingCapacity: true)
-        for key in keys where columns.last?.key != key {
+        for shape in ofBlock { keys.append(contentsOf: known[Int(shape.writerShape)].keys) }
+        if ofBlock.count > 1 { keys.sort() }
+        for key in keys where found.last?.key != key {
             if let isWanted, !isWanted(key) { continue }
-            columns.append(GatheredColumn(key: key, count: 0, start: 0))
+            found.append(GatheredColumn(key: key, count: 0, start: 0))
         }
-        moves.removeAll(keepingCapacity: true)
-        for index in shapes.indices {
-            shapes[index].moveStart = moves.count
+        for index in ofBlock.indices {
+            ofBlock[index].moveStart = plan.count
             var column = 0
-            for (position, key) in source.shapes[Int(shapes[index].writerShape)].keys.enumerated() {
-                while column < columns.count, columns[column].key < key { column += 1 }
-                if column == columns.count { break }
-                if columns[column].key != key { continue }
-                columns[column].count += shapes[index].rows
-                moves.append(CellMove(column: Int32(column), key: UInt16(position), isText: key.holdsText))
+            for (position, key) in known[Int(ofBlock[index].writerShape)].keys.enumerated() {
+                while column < found.count, found[column].key < key { column += 1 }
+                if column == found.count { break }
+                if found[column].key != key { continue }
+                found[column].count += ofBlock[index].rows
+                plan.append(CellMove(column: Int32(column), key: UInt16(position), isText: key.holdsText))
             }
-            shapes[index].moveCount = moves.count - shapes[index].moveStart
+            ofBlock[index].moveCount = plan.count - ofBlock[index].moveStart
         }
         var total = 0
-        for index in columns.indices {
-            columns[index].start = total
-            total += columns[index].count
+        for index in found.indices {
+            found[index].start = total
+            total += found[index].count
         }
+        swap(&found, &columns)
+        swap(&plan, &moves)
+        swap(&ofBlock, &shapes)
         cells.truncate(to: 0)
         cells.reserve(total)
     }

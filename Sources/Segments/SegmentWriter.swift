@@ -80,8 +80,14 @@ package final class SegmentWriter {
         var ranges: [Range<Int>] = []
         var start = 0
         var current = job.source.entityNumber(job.rows[0])
+        var last = job.rows[0]
+        var lastCode = job.source.view(last).entity[Int(last.row)]
         for index in 1..<max(job.rows.count, 1) {
-            let entity = job.source.entityNumber(job.rows[index])
+            let ref = job.rows[index]
+            let code = job.source.view(ref).entity[Int(ref.row)]
+            if code == lastCode, ref.batch == last.batch { continue }
+            (last, lastCode) = (ref, code)
+            let entity = job.source.entityNumber(ref)
             if entity == current { continue }
             precondition(entity > current, "rows are not sorted by entity")
             ranges.append(start..<index)

@@ -2,8 +2,9 @@
 // damaged stays readable.
 
 import EventStoreCore
-import EventStoreSegments
 import Testing
+
+@testable import EventStoreSegments
 
 @Suite struct VerifierTests {
     /// A small segment with all parts: several packs, strings and ids regions, vocabulary.
@@ -103,6 +104,39 @@ import Testing
         let entry = summary.entities[1]
         for index in entry.headOffset..<entry.headOffset + entry.headLength { bytes[index] = foreign[index] }
         #expect(isFound(bytes, fixture.sealer))
+    }
+
+    /// Rebuilds a file with `extra` bytes before the vocabulary; directory and footer know of the shift.
+    private func padded(_ fixture: Fixture, _ summary: SegmentSummary, _ extra: Int) throws -> [UInt8] {
+        let bytes = try fixture.file(summary).content
+        let reader = try fixture.reader(summary)
+        let directory = try reader.directory(fixture.sealer)
+        var regions = reader.regions
+        regions.vocabulary += extra
+        regions.directory += extra
+        var plain = ByteSink()
+        DirectoryCodec.write(
+            summary, vocabularyKey: directory.vocabularyKey, places: directory.vocabularyPlaces, regions: regions,
+            into: &plain)
+        var sealed = ByteSink()
+        let sealer = fixture.sealer
+        try bytes[0..<40].withUnsafeBytes { header throws in
+            _ = try PackSealing.seal(
+                plain.bytes, .directory(summary.id), codec: .raw, rawLength: plain.count, header: header,
+                sealer: sealer, into: &sealed)
+        }
+        let footer = SegmentFooter(
+            regions: regions, directoryLength: sealed.count, directoryRawLength: plain.count, directoryCodec: .raw)
+        let start = reader.regions.vocabulary
+        return bytes[0..<start] + [UInt8](repeating: 7, count: extra) + bytes[start..<reader.regions.directory]
+            + Array(sealed.bytes) + footer.encoded()
+    }
+
+    @Test func bytesThatBelongToNothingAreFound() throws {
+        let (fixture, summary) = try small(13)
+        #expect(!isFound(try padded(fixture, summary, 0), fixture.sealer))
+        #expect(isFound(try padded(fixture, summary, 1), fixture.sealer))
+        #expect(isFound(try padded(fixture, summary, 40), fixture.sealer))
     }
 
     @Test func damageCostsOneEntity() throws {

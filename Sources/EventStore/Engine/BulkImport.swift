@@ -18,7 +18,10 @@ final class BulkImport {
     private let feed: ImportFeed
     private var occurrences: LineOccurrences
     private var pending: [RowBatch] = []
+    /// Place of the next row in the input: which of two equal events came first.
     private var ordinal: UInt64 = 0
+    /// Sequences given to rows that are written and not yet published.
+    private var sequencesHeld: UInt64 = 0
     /// Written and, with `strict`, not yet published.
     private var held: [WrittenSegment] = []
     /// With `strict`: the store's next sequence when the import began.
@@ -127,11 +130,14 @@ final class BulkImport {
         let split = PartitionSplit(pending, engine.context.partition).partitions
         let ready = isLast ? split : choose(split)
         let snapshot = lane.published.withLock { $0 }
-        let job = GroupJob(engine, batches: pending, snapshot: snapshot, held: held, verify: request.verify)
+        let job = GroupJob(
+            engine, batches: pending, snapshot: snapshot, held: held, firstSequence: sequencesHeld,
+            verify: request.verify)
         do throws(Fault) {
             try job.write(ready)
             if request.strict {
                 held += job.written
+                sequencesHeld = job.sequenceEnd
             } else {
                 try job.publish(lane, ready)
             }
@@ -192,7 +198,7 @@ final class BulkImport {
             let now = lane.published.withLock { $0 }
             try requireNew(segments, beside: now.memory.filter { $0.firstSequence >= strictStart })
             let next = now.nextSequence
-            try lane.publish(segments, sequenceBase: next, nextSequence: next + ordinal)
+            try lane.publish(segments, sequenceBase: next, nextSequence: next + sequencesHeld)
         }
         held = []
     }
@@ -229,6 +235,7 @@ final class BulkImport {
 /// `@unchecked Sendable`: the counters are behind `results`; everything else is set in `init`.
 final class GroupJob: @unchecked Sendable {
     private struct Results {
+        var sequenceEnd: UInt64
         var written: [WrittenSegment] = []
         var stored = 0
         var duplicates = 0
@@ -242,10 +249,14 @@ final class GroupJob: @unchecked Sendable {
     /// Segments of this import that no catalog knows yet.
     private let unpublished: [Int64: [SegmentHandle]]
     private let verify: Bool
-    private let results = Mutex(Results())
+    private let results: Mutex<Results>
     private var isPublished = false
 
-    init(_ engine: StoreEngine, batches: [RowBatch], snapshot: Published, held: [WrittenSegment], verify: Bool) {
+    init(
+        _ engine: StoreEngine, batches: [RowBatch], snapshot: Published, held: [WrittenSegment],
+        firstSequence: UInt64, verify: Bool
+    ) {
+        results = Mutex(Results(sequenceEnd: firstSequence))
         self.engine = engine
         self.batches = batches
         self.snapshot = snapshot
@@ -259,6 +270,8 @@ final class GroupJob: @unchecked Sendable {
     }
 
     var written: [WrittenSegment] { results.withLock { $0.written } }
+    /// Behind the last sequence given to a row, relative to the base that publishing chooses.
+    var sequenceEnd: UInt64 { results.withLock { $0.sequenceEnd } }
     var stored: Int { results.withLock { $0.stored } }
     var duplicates: Int { results.withLock { $0.duplicates } }
     var conflicts: Int { results.withLock { $0.conflicts } }
@@ -281,7 +294,21 @@ final class GroupJob: @unchecked Sendable {
             results.duplicates += deduplicator.duplicates
             results.conflicts += deduplicator.conflicts
         }
-        if partition.count > 0 { try writeRows(partition) }
+        guard partition.count > 0 else { return }
+        giveSequences(partition)
+        try writeRows(partition)
+    }
+
+    /// Rows become visible in one commit, so their sequences may follow the order they are stored in: next to
+    /// nothing on disk. Until here the field held each row's place in the input.
+    private func giveSequences(_ partition: PartitionRefs) {
+        let first = results.withLock { results in
+            defer { results.sequenceEnd += UInt64(partition.count) }
+            return results.sequenceEnd
+        }
+        for (index, ref) in partition.buffer.enumerated() {
+            batches[Int(ref.batch)].sequence.base[Int(ref.row)] = first + UInt64(index)
+        }
     }
 
     private func writeRows(_ partition: PartitionRefs) throws(Fault) {
@@ -318,13 +345,9 @@ final class GroupJob: @unchecked Sendable {
             let now = lane.published.withLock { $0 }
             let appended = now.memory.filter { $0.firstSequence >= snapshot.nextSequence }
             if !appended.isEmpty { try dropAppended(appended, partitions) }
-            let segments = written
-            guard let first = segments.map(\.summary.minSequence).min(),
-                let last = segments.map(\.summary.maxSequence).max()
-            else { return }
-            // Sequences inside are places in the input; the base moves the first of them to the next free number.
+            // Sequences inside are relative; the base moves the first of them to the next free number.
             try lane.publish(
-                segments, sequenceBase: now.nextSequence &- first, nextSequence: now.nextSequence + (last - first) + 1)
+                written, sequenceBase: now.nextSequence, nextSequence: now.nextSequence + sequenceEnd)
         }
         isPublished = true
     }
