@@ -56,7 +56,9 @@ import Testing
     }
 
     private func time(_ maker: inout EventMaker, _ count: Int) -> Int64 {
-        Fixed.day - 10 * Fixed.dayMs + Int64.random(in: -5..<Int64(count) * 1000 + 5, using: &maker.generator)
+        // At a row's own time, and just beside it.
+        Fixed.day - 10 * Fixed.dayMs + Int64.random(in: -1..<Int64(count) + 1, using: &maker.generator) * 1000
+            + Int64.random(in: -1...1, using: &maker.generator)
     }
 
     @Test(arguments: [0, 1, 3], [40, 3000]) func blocksAndRowsAgree(_ sharedMin: Int, _ count: Int) throws {

@@ -92,13 +92,13 @@ final class ModelRun {
         let from = try store.nextSequence()
         let expected = events.map { model.add($0) }
         let report = try store.append(events, batchID: batchID)
-        #expect(report.outcomes == expected, "\(steps)")
-        #expect(report.stored == expected.count { $0 == .stored })
+        try #require(report.outcomes == expected, "\(steps)")
+        try #require(report.stored == expected.count { $0 == .stored })
         let fresh = try store.tail(from: from)
         let wanted = zip(events, expected).filter { $1 == .stored }.map(\.0)
-        #expect(fresh.map(\.timestamp) == wanted.map(\.timestamp), "\(steps)")
-        #expect(fresh.map(\.attributes) == wanted.map(\.attributes), "\(steps)")
-        #expect(report.nextSequence == from + UInt64(wanted.count))
+        try #require(fresh.map(\.timestamp) == wanted.map(\.timestamp), "\(steps)")
+        try #require(fresh.map(\.attributes) == wanted.map(\.attributes), "\(steps)")
+        try #require(report.nextSequence == from + UInt64(wanted.count))
         if let batchID { batches[batchID] = (events, report) }
     }
 
@@ -106,12 +106,12 @@ final class ModelRun {
         guard let (id, known) = batches.sorted(by: { $0.key < $1.key }).randomElement(using: &generator) else { return }
         steps.append("repeat")
         let report = try store.append(known.events, batchID: id)
-        #expect(report.repeated)
-        #expect(report.outcomes == known.report.outcomes)
-        #expect(report.nextSequence == known.report.nextSequence)
+        try #require(report.repeated)
+        try #require(report.outcomes == known.report.outcomes)
+        try #require(report.nextSequence == known.report.nextSequence)
         guard !known.events.isEmpty else { return }
         let other = [maker.event(withID: true), maker.event(withID: true), maker.event(withID: true)] + known.events
-        #expect(code { try store.append(other, batchID: id) } == "invalid")
+        try #require(code { try store.append(other, batchID: id) } == "invalid")
     }
 
     private func importFile(durable: Bool) throws {
@@ -123,10 +123,10 @@ final class ModelRun {
         request.durable = durable
         request.batchSize = Int.random(in: 1...50, using: &generator)
         let report = try store.importEvents(request)
-        #expect(report.read == events.count, "\(steps)")
-        #expect(report.stored == outcomes.count { $0 == .stored }, "\(steps)")
-        #expect(report.duplicates == outcomes.count { $0 == .duplicate }, "\(steps)")
-        #expect(report.conflicts == outcomes.count { $0 == .conflict }, "\(steps)")
+        try #require(report.read == events.count, "\(steps)")
+        try #require(report.stored == outcomes.count { $0 == .stored }, "\(steps)")
+        try #require(report.duplicates == outcomes.count { $0 == .duplicate }, "\(steps)")
+        try #require(report.conflicts == outcomes.count { $0 == .conflict }, "\(steps)")
     }
 
     private func reopen() throws {
@@ -144,25 +144,25 @@ final class ModelRun {
 
     private func compareAnswers(_ store: BlockingEventStore) throws {
         let all = try store.all(order: .oldestFirst)
-        compareContent(all)
+        try compareContent(all)
         for _ in 0..<3 { try compareQuery(store, all) }
         try compareTail(store, all)
         try compareHistogram(store, all)
     }
 
-    private func compareContent(_ all: [Event]) {
-        #expect(all.count == model.count, "\(steps)")
-        #expect(Set(all.map(\.sequence)).count == all.count)
-        #expect(all.allSatisfy { $0.received == Fixed.now })
+    private func compareContent(_ all: [Event]) throws {
+        try #require(all.count == model.count, "\(steps)")
+        try #require(Set(all.map(\.sequence)).count == all.count)
+        try #require(all.allSatisfy { $0.received == Fixed.now })
         var anonymous = 0
         for event in all {
             if let known = model.byIdentity[event.identity] {
-                #expect(known == event.plain, "\(steps)")
+                try #require(known == event.plain, "\(steps)")
             } else {
                 anonymous += 1
             }
         }
-        #expect(anonymous == model.withoutID.count, "\(steps)")
+        try #require(anonymous == model.withoutID.count, "\(steps)")
     }
 
     private func compareQuery(_ store: BlockingEventStore, _ all: [Event]) throws {
@@ -171,20 +171,21 @@ final class ModelRun {
         let limit = generator.chance(1, of: 2) ? Int.random(in: 0...20, using: &generator) : nil
         let ascending = wanted.sorted { ($0.timestamp, $0.sequence) < ($1.timestamp, $1.sequence) }
         let newest = try store.all(filter, order: .newestFirst, limit: limit)
-        #expect(newest == Array(ascending.reversed().prefix(limit ?? .max)), "\(steps) \(filter)")
+        try #require(newest == Array(ascending.reversed().prefix(limit ?? .max)), "\(steps) \(filter)")
         let oldest = try store.all(filter, order: .oldestFirst, limit: limit)
-        #expect(oldest == Array(ascending.prefix(limit ?? .max)), "\(steps) \(filter)")
+        try #require(oldest == Array(ascending.prefix(limit ?? .max)), "\(steps) \(filter)")
         let stored = try store.all(filter, order: .stored)
-        #expect(stored.sorted { $0.sequence < $1.sequence } == wanted.sorted { $0.sequence < $1.sequence })
+        try #require(stored.sorted { $0.sequence < $1.sequence } == wanted.sorted { $0.sequence < $1.sequence })
         let some = try store.all(filter, order: .stored, limit: limit)
-        #expect(some.count == min(limit ?? .max, wanted.count))
-        #expect(try store.counts(by: .total, filter).map(\.count) == [wanted.count], "\(steps) \(filter)")
+        try #require(some.count == min(limit ?? .max, wanted.count))
+        try #require(try store.counts(by: .total, filter).map(\.count) == [wanted.count], "\(steps) \(filter)")
         for (key, name) in [
             (CountKey.entity, { $0.entity }), (.type, { $0.type }), (.day, { ModelRun.day($0.timestamp) }),
         ] as [(CountKey, (Event) -> String)] {
             let expected = Dictionary(grouping: wanted, by: name).mapValues(\.count)
             let rows = try store.counts(by: key, filter)
-            #expect(Dictionary(rows.map { ($0.key, $0.count) }, uniquingKeysWith: +) == expected, "\(steps) \(filter)")
+            try #require(
+                Dictionary(rows.map { ($0.key, $0.count) }, uniquingKeysWith: +) == expected, "\(steps) \(filter)")
         }
     }
 
@@ -198,10 +199,10 @@ final class ModelRun {
         let bySequence = all.sorted { $0.sequence < $1.sequence }
         let from = UInt64.random(in: 0...UInt64(all.count + 2), using: &generator)
         let limit = Int.random(in: 1...40, using: &generator)
-        #expect(try store.tail(from: from, limit: limit) == bySequence.filter { $0.sequence >= from }, "\(steps)")
+        try #require(try store.tail(from: from, limit: limit) == bySequence.filter { $0.sequence >= from }, "\(steps)")
         let filter = maker.filter()
         let wanted = bySequence.filter { $0.sequence >= from && ModelFilter.matches($0, filter) }
-        #expect(try store.tail(from: from, limit: limit, filter) == wanted, "\(steps) \(filter)")
+        try #require(try store.tail(from: from, limit: limit, filter) == wanted, "\(steps) \(filter)")
     }
 
     private func compareHistogram(_ store: BlockingEventStore, _ all: [Event]) throws {
@@ -222,10 +223,10 @@ final class ModelRun {
             }.mapValues(\.count)
             // An attribute that no event ever had makes no series.
             if by == "status", found.series.isEmpty { continue }
-            #expect(counted == expected, "\(steps) \(filter)")
+            try #require(counted == expected, "\(steps) \(filter)")
             if by == "type" {
                 let types = Dictionary(grouping: wanted, by: \.type).mapValues(\.count)
-                #expect(
+                try #require(
                     Dictionary(uniqueKeysWithValues: found.series.map { ($0.name, $0.counts.reduce(0, +)) }) == types)
             }
         }
