@@ -28,6 +28,14 @@ import Testing
             let folder = TestFolder()
             let store = try folder.create()
             let rounds = TestRun.isLong ? 200 : 25
+            // Beside it all is flushed and merged again and again: rows move while they are repeated.
+            let isDone = Mutex(false)
+            let mover = Task.detached {
+                while !isDone.withLock({ $0 }) {
+                    try await store.store.flush()
+                    if Bool.random() { _ = try await store.store.compact() }
+                }
+            }
             // Tasks share ids on purpose: whoever comes first stores the event.
             let totals = try await withThrowingTaskGroup(of: [EventOutcome].self) { group in
                 for task in 0..<8 as Range<UInt64> {
@@ -57,12 +65,15 @@ import Testing
                     for outcome in outcomes { totals[outcome, default: 0] += 1 }
                 }
             }
+            isDone.withLock { $0 = true }
+            try await mover.value
             let all = try store.all()
             #expect(totals[.stored] == all.count)
             #expect(totals.values.reduce(0, +) == 8 * rounds * 20)
             #expect(totals[.conflict] == nil)
             #expect(Set(all.map(\.identity)).count == all.count)
             #expect(Set(all.map(\.sequence)) == Set(1...UInt64(all.count)))
+            try store.expectClean()
             try store.close()
             let again = try folder.open()
             #expect(try again.all() == all)
