@@ -115,8 +115,10 @@ final class CursorRun {
                 passRows = CursorRun.passRows
                 note(pass.damage)
                 guard pass.count > 0 else { return nil }
-                after = pass.last
+                let last = pass.last
                 let batch = try pass.fetch(NameResolver(engine.context.names))
+                // Only now: a fetch that finds a file gone is done over from the gathering on.
+                after = last
                 note(pass.damage)
                 return batch
             } catch {

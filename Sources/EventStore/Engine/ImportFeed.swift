@@ -209,7 +209,17 @@ final class ImportFeed {
     func forEachBatch(of rows: Int, _ body: (RowBatch) throws(Fault) -> Void) throws(Fault) {
         while let current = try source() {
             let parser = current.parsers[0].parser
-            while let chunk = try current.source.nextChunk() {
+            var fault: Fault?
+            while fault == nil {
+                let next: InputChunk?
+                do throws(Fault) {
+                    next = try current.source.nextChunk()
+                } catch {
+                    // What was readable before the damage is stored first.
+                    fault = error
+                    break
+                }
+                guard let chunk = next else { break }
                 var offset = 0
                 var line = chunk.firstLine
                 while offset < chunk.bytes.count {
@@ -228,6 +238,7 @@ final class ImportFeed {
             }
             merge(parser.takeReport(), current.name)
             if parser.rowCount > 0 { try body(parser.takeBatch()) }
+            if let fault { throw fault }
             endSource(current)
         }
     }
