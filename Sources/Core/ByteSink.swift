@@ -133,4 +133,3 @@ package struct ByteSink: ~Copyable {
         value == 0 ? 1 : (70 - value.leadingZeroBitCount) / 7
     }
 }
-

@@ -160,7 +160,8 @@ extension StoreEngine {
         refs.sort([batch])
         let writer = SegmentWriter(sealer: sealer, environment: context.environment)
         return try writing.write(
-            refs.buffer, of: BatchColumns([batch]), partitionStart: start, partitionMs: refs.length, level: StoreEngine.packedLevel,
+            refs.buffer, of: BatchColumns([batch]), partitionStart: start, partitionMs: refs.length,
+            level: StoreEngine.packedLevel,
             options: writing.options(highCompression: true, sequenceBase: sequenceBase), writer: writer)
     }
 

@@ -61,7 +61,8 @@ struct SegmentWriting: Sendable {
             let part = UnsafeBufferPointer(rebasing: refs[start..<end])
             do throws(Fault) {
                 let summary = try writer.write(
-                    part, of: columns.batches, partitionStart: partitionStart, partitionMs: partitionMs, options: options,
+                    part, of: columns.batches, partitionStart: partitionStart, partitionMs: partitionMs,
+                    options: options,
                     directory: directory)
                 let days = DayTotals(part, columns)
                 written.append(
