@@ -184,9 +184,9 @@ final class WriterLane: @unchecked Sendable {
         makeRoom()
         var prepared: Result<Prepared, Fault> = prepare(group)
         turn.lock()
-        // The next group may be prepared while this one is committed; its own turn comes after.
-        endLeading()
         if isStale(prepared) { prepared = prepare(group) }
+        // From here on the next group may be prepared, on top of this one; its turn comes after.
+        endLeading()
         do throws(Fault) {
             try commit(try prepared.get())
         } catch {
