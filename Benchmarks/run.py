@@ -50,7 +50,7 @@ def arguments():
 
 def release_binary():
     say("building the release binary …")
-    subprocess.run(["swift", "build", "-c", "release", "--product", "eventstore"], check=True, stdout=sys.stderr)
+    subprocess.run(["swift", "build", "-c", "release"], check=True, stdout=sys.stderr)
     shown = subprocess.run(
         ["swift", "build", "-c", "release", "--show-bin-path"], check=True, capture_output=True, text=True)
     return os.path.join(shown.stdout.strip(), "eventstore")
@@ -160,7 +160,7 @@ def measure_peers(options, work, file, facts):
 
 COLUMNS = [
     ("bulk, events/s", lambda row: f"{row['bulk']:,.0f}"),
-    ("bulk and read back", lambda row: f"{row['bulkAndReadBack']:,.0f}"),
+    ("bulk, read back, events/s", lambda row: f"{row['bulkAndReadBack']:,.0f}"),
     ("durable, events/s", lambda row: f"{row['durable']:,.0f}"),
     ("again, events/s", lambda row: f"{row['again']:,.0f}"),
     ("MB", lambda row: f"{row['bytes'] / 1e6:.1f}"),
@@ -169,6 +169,8 @@ COLUMNS = [
     ("peak MB, durable", lambda row: f"{row['durablePeak'] / 1e6:.0f}"),
     ("stats, ms", lambda row: f"{row['statsMs']:.1f}"),
     ("last 50, ms", lambda row: f"{row['lastFiftyMs']:.1f}"),
+    ("open + count by type, in process, ms", lambda row: f"{row['openAndCountByTypeMs']:.1f}"),
+    ("open + last 50, in process, ms", lambda row: f"{row['openAndLast50Ms']:.1f}"),
 ]
 
 

@@ -141,7 +141,10 @@ extension JSONLineReader {
         }
         switch member.action {
         case .attribute, .sequence, .received:
-            let full = EventFields.attributeName(Array(steps.prefix(context)) + name)
+            // In our own envelope attributes stand apart from the fixed fields, so any name is theirs to have.
+            let isApart = steps.contexts[Int(context)].isOwnEnvelope
+            let plain = Array(steps.prefix(context)) + name
+            let full = isApart ? plain : EventFields.attributeName(plain)
             guard !full.isEmpty, full.count <= Limits.attributeNameBytesMax else {
                 _ = fail(.attributeName, position)
                 return nil

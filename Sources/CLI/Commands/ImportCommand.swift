@@ -57,6 +57,9 @@ struct ImportCommand: ParsableCommand {
     @Flag(help: "Read and count, store nothing.")
     var dryRun = false
 
+    @Flag(help: "Do not read back what was written before it counts.")
+    var noVerify = false
+
     @Option(help: ArgumentHelp("Refused lines that are tolerated, a count or a share (default: 0).", valueName: "n|p%"))
     var maxRefused: RefusalTolerance = .count(0)
 
@@ -114,6 +117,7 @@ struct ImportCommand: ParsableCommand {
         request.entity = entity
         request.allowNewEntities = !noNewEntities
         request.plan = plan
+        request.verify = !noVerify
         request.inputTimeZone = inputTz
         request.durable = durable
         request.batchSize = batch ?? 500

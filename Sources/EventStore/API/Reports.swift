@@ -71,7 +71,7 @@ public struct ImportRequest: Sendable {
     public var dryRun = false
     /// Reads every segment back and decodes all of it before it counts (bulk path).
     public var verify = true
-    /// Called on the importing thread with the number of the last line whose batch is durable.
+    /// Called, one call at a time, with the number of events whose batches are durable.
     public var acknowledged: (@Sendable (_ events: Int) -> Void)?
     public init(sources: [String]) { self.sources = sources }
 }

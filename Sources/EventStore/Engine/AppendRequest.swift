@@ -53,6 +53,13 @@ final class AppendRequest: @unchecked Sendable {
         self.receivedMs = receivedMs
     }
 
+    /// Forgets what an attempt that came to nothing has found.
+    func reset() {
+        fault = nil
+        verdicts = []
+        earlierAnswer = nil
+    }
+
     /// One verdict an event: those of the rows, and of what never became one.
     var eventVerdicts: [RowVerdict] {
         var rows = verdicts.makeIterator()

@@ -127,11 +127,12 @@ final class BulkImport {
         // A strict import has it already.
         if !request.strict { engine.maintenance.lock() }
         defer { if !request.strict { engine.maintenance.unlock() } }
-        let split = PartitionSplit(pending, engine.context.partition).partitions
+        let columns = BatchColumns(pending)
+        let split = PartitionSplit(columns, engine.context.partition).partitions
         let ready = isLast ? split : choose(split)
         let snapshot = lane.published.withLock { $0 }
         let job = GroupJob(
-            engine, batches: pending, snapshot: snapshot, held: held, firstSequence: sequencesHeld,
+            engine, columns: columns, snapshot: snapshot, held: held, firstSequence: sequencesHeld,
             verify: request.verify)
         do throws(Fault) {
             try job.write(ready)
@@ -243,7 +244,8 @@ final class GroupJob: @unchecked Sendable {
     }
 
     private let engine: StoreEngine
-    private let batches: [RowBatch]
+    private let columns: BatchColumns
+    private var batches: [RowBatch] { columns.batches }
     private let snapshot: Published
     private let memory: MemoryLookup?
     /// Segments of this import that no catalog knows yet.
@@ -253,12 +255,12 @@ final class GroupJob: @unchecked Sendable {
     private var isPublished = false
 
     init(
-        _ engine: StoreEngine, batches: [RowBatch], snapshot: Published, held: [WrittenSegment],
+        _ engine: StoreEngine, columns: BatchColumns, snapshot: Published, held: [WrittenSegment],
         firstSequence: UInt64, verify: Bool
     ) {
         results = Mutex(Results(sequenceEnd: firstSequence))
         self.engine = engine
-        self.batches = batches
+        self.columns = columns
         self.snapshot = snapshot
         self.verify = verify
         memory = snapshot.memory.isEmpty ? nil : MemoryLookup(snapshot.memory)
@@ -287,7 +289,7 @@ final class GroupJob: @unchecked Sendable {
 
     private func write(_ partition: PartitionRefs) throws(Fault) {
         partition.sort(batches)
-        let deduplicator = Deduplicator(engine.context, batches, memory)
+        let deduplicator = Deduplicator(engine.context, columns, memory)
         let known = snapshot.segments.inPartition(partition.start) + (unpublished[partition.start] ?? [])
         try deduplicator.run(partition, stored: known)
         results.withLock { results in
@@ -306,8 +308,9 @@ final class GroupJob: @unchecked Sendable {
             defer { results.sequenceEnd += UInt64(partition.count) }
             return results.sequenceEnd
         }
+        let views = columns.views
         for (index, ref) in partition.buffer.enumerated() {
-            batches[Int(ref.batch)].sequence.base[Int(ref.row)] = first + UInt64(index)
+            views[Int(ref.batch)].sequence[Int(ref.row)] = first + UInt64(index)
         }
     }
 
@@ -315,7 +318,7 @@ final class GroupJob: @unchecked Sendable {
         let writing = engine.writing
         let writer = SegmentWriter(sealer: StoreSealer(writing.names), environment: writing.environment)
         let segments = try writing.write(
-            partition.buffer, of: batches, partitionStart: partition.start, partitionMs: partition.length, level: 0,
+            partition.buffer, of: columns, partitionStart: partition.start, partitionMs: partition.length, level: 0,
             options: writing.options(highCompression: false, sequenceBase: 0), writer: writer)
         results.withLock { results in
             results.written += segments

@@ -156,11 +156,12 @@ extension StoreEngine {
         let batch = collector.takeBatch()
         let start = handles[0].info.partitionStart
         let refs = PartitionRefs(start: start, length: handles[0].info.partitionMs)
-        for row in 0..<batch.rowCount { refs.append(RowRef(batch: 0, row: UInt32(row))) }
+        refs.append(batch: 0, rows: 0..<batch.rowCount)
         refs.sort([batch])
         let writer = SegmentWriter(sealer: sealer, environment: context.environment)
         return try writing.write(
-            refs.buffer, of: [batch], partitionStart: start, partitionMs: refs.length, level: StoreEngine.packedLevel,
+            refs.buffer, of: BatchColumns([batch]), partitionStart: start, partitionMs: refs.length,
+            level: StoreEngine.packedLevel,
             options: writing.options(highCompression: true, sequenceBase: sequenceBase), writer: writer)
     }
 

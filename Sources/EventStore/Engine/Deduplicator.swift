@@ -34,7 +34,9 @@ final class MemoryLookup: @unchecked Sendable {
 /// One per thread.
 final class Deduplicator {
     private let context: ReadContext
+    private let columns: BatchColumns
     private let batches: [RowBatch]
+    private let views: UnsafeMutablePointer<ColumnView>
     private let memory: MemoryLookup?
     private let scanner: BlockScanner
     private let collector = RowCollector()
@@ -46,9 +48,11 @@ final class Deduplicator {
     private(set) var duplicates = 0
     private(set) var conflicts = 0
 
-    init(_ context: ReadContext, _ batches: [RowBatch], _ memory: MemoryLookup?) {
+    init(_ context: ReadContext, _ columns: BatchColumns, _ memory: MemoryLookup?) {
         self.context = context
-        self.batches = batches
+        self.columns = columns
+        batches = columns.batches
+        views = columns.views
         self.memory = memory
         scanner = BlockScanner(sealer: StoreSealer(context.names))
     }
@@ -76,15 +80,7 @@ final class Deduplicator {
     }
 
     @inline(__always)
-    private func entity(_ ref: RowRef) -> UInt32 {
-        let batch = batches[Int(ref.batch)]
-        return batch.entityNumbers[Int(batch.entity.base[Int(ref.row)])]
-    }
-
-    @inline(__always)
-    private func isSame(_ a: RowRef, _ b: RowRef) -> Bool {
-        RowIdentity.isSame(batches[Int(a.batch)], Int(a.row), batches[Int(b.batch)], Int(b.row))
-    }
+    private func entity(_ ref: RowRef) -> UInt32 { views[Int(ref.batch)].entityNumber(Int(ref.row)) }
 
     private func count(_ a: RowRef, _ b: RowBatch, _ rowB: Int) {
         if RowIdentity.hasSameContent(batches[Int(a.batch)], Int(a.row), b, rowB) {
@@ -96,12 +92,24 @@ final class Deduplicator {
 
     /// Repeats within the run: the one that came first in the input stays.
     private func indexRun(_ rows: UnsafeBufferPointer<RowRef>, _ run: Range<Int>, _ kept: inout [Bool]) {
+        // Out of the class while it is filled, see BatchColumns.
+        var index = RowIndex(capacity: 1)
+        swap(&index, &self.index)
+        defer { swap(&index, &self.index) }
         index.removeAll()
+        let views = views
         for place in run {
             let ref = rows[place]
-            let hash = RowIdentity.hash(batches[Int(ref.batch)], Int(ref.row))
-            // The index holds places in the run: batch 0, row = place.
-            let twin = index.find(hash) { isSame(rows[Int($0.row)], ref) }
+            let view = views + Int(ref.batch)
+            let hash = RowIdentity.hash(view.pointee, Int(ref.row))
+            let id = view.pointee.id[Int(ref.row)]
+            let day = view.pointee.day(Int(ref.row))
+            // The index holds places in the run: batch 0, row = place. All are of one entity.
+            let twin = index.find(hash) { other in
+                let known = rows[Int(other.row)]
+                let candidate = views + Int(known.batch)
+                return candidate.pointee.id[Int(known.row)] == id && candidate.pointee.day(Int(known.row)) == day
+            }
             guard let twin else {
                 index.insert(hash, RowRef(batch: 0, row: UInt32(place)))
                 continue
@@ -137,7 +145,7 @@ final class Deduplicator {
     }
 
     @inline(__always)
-    private func sequence(_ ref: RowRef) -> UInt64 { batches[Int(ref.batch)].sequence.base[Int(ref.row)] }
+    private func sequence(_ ref: RowRef) -> UInt64 { views[Int(ref.batch)].sequence[Int(ref.row)] }
 
     /// Rows of the run that a segment holds. The stored ids are looked up among the new rows, not the other
     /// way round: they are read once, in order.
@@ -177,9 +185,8 @@ final class Deduplicator {
             let hash = RowIdentity.hash(entity: entity, day: day, id: ids[row])
             let twin = index.find(hash) { ref in
                 let known = rows[Int(ref.row)]
-                let batch = batches[Int(known.batch)]
-                return batch.id.base[Int(known.row)] == ids[row]
-                    && CivilDate.day(ms: batch.timestamp.base[Int(known.row)]) == day
+                let view = views + Int(known.batch)
+                return view.pointee.id[Int(known.row)] == ids[row] && view.pointee.day(Int(known.row)) == day
             }
             if let twin, kept[Int(twin.row)] { hits.append((UInt32(row), Int(twin.row))) }
         }

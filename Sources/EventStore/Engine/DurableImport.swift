@@ -27,12 +27,12 @@ private final class BatchQueue: @unchecked Sendable {
         return true
     }
 
-    /// The next batch, `nil` at the end.
+    /// The next batch, `nil` at the end or when the rest is not wanted.
     func take() -> RowBatch? {
         condition.lock()
         defer { condition.unlock() }
-        while batches.isEmpty, !isEnded { condition.wait() }
-        guard !batches.isEmpty else { return nil }
+        while batches.isEmpty, !isEnded, !isStopped { condition.wait() }
+        guard !batches.isEmpty, !isStopped else { return nil }
         condition.broadcast()
         return batches.removeFirst()
     }
@@ -48,7 +48,10 @@ private final class BatchQueue: @unchecked Sendable {
     }
 }
 
-/// `@unchecked Sendable`: `feed` is the parsing thread's until it ended, everything else the other one's.
+/// One thread parses; two append by turns, so that one batch is prepared while the other waits for the disk.
+///
+/// `@unchecked Sendable`: `feed` is the parsing thread's until it ended, as is `occurrences`; the results are
+/// behind a lock.
 final class DurableImport: @unchecked Sendable {
     private let engine: StoreEngine
     private let lane: WriterLane
@@ -57,7 +60,17 @@ final class DurableImport: @unchecked Sendable {
     private let queue = BatchQueue()
     private let parsing = Mutex<Fault?>(nil)
     private var occurrences: LineOccurrences
-    private(set) var report = ImportReport()
+    private let results = Mutex(Results())
+    /// Held while a batch is taken and given its place in the order of commits: both are one step.
+    private let order = NSLock()
+
+    private struct Results {
+        var report = ImportReport()
+        var refused: [RowVerdict] = []
+        var acknowledged = 0
+    }
+
+    var report: ImportReport { results.withLock { $0.report } }
 
     init(_ engine: StoreEngine, _ lane: WriterLane, _ request: ImportRequest, _ feed: ImportFeed) {
         self.engine = engine
@@ -67,8 +80,6 @@ final class DurableImport: @unchecked Sendable {
         occurrences = LineOccurrences(engine.context.keyring)
     }
 
-    private struct Stop: Error {}
-
     func run() throws(Fault) {
         let ended = DispatchSemaphore(value: 0)
         let thread = Thread { [self] in
@@ -77,25 +88,21 @@ final class DurableImport: @unchecked Sendable {
         }
         thread.stackSize = 8 << 20
         thread.start()
-        var refused: [RowVerdict] = []
         var failure: Fault?
-        while let batch = queue.take() {
-            do throws(Fault) {
-                refused += try append(batch)
-            } catch {
-                failure = error
-                queue.stop()
-                break
-            }
+        do throws(Fault) {
+            try Workers.run(2, threads: 2) { [self] (_) throws(Fault) in try append() }
+        } catch {
+            failure = error
         }
         ended.wait()
-        for verdict in refused { feed.refuse(verdict) }
+        for verdict in results.withLock({ $0.refused }) { feed.refuse(verdict) }
         if let fault = failure ?? parsing.withLock({ $0 }) { throw fault }
     }
 
     private func parse() {
         do throws(Fault) {
             try feed.forEachBatch(of: request.batchSize) { (batch) throws(Fault) in
+                occurrences.settle(batch)
                 guard queue.put(batch) else { throw Fault(.cancelled, "the import was stopped") }
             }
         } catch {
@@ -104,31 +111,43 @@ final class DurableImport: @unchecked Sendable {
         queue.end()
     }
 
-    /// Appends one batch and acknowledges it; returns why rows were refused.
-    private func append(_ batch: RowBatch) throws(Fault) -> [RowVerdict] {
-        occurrences.settle(batch)
+    private func append() throws(Fault) {
+        while let append = next() {
+            lane.complete(append)
+            if let fault = append.fault {
+                queue.stop()
+                throw fault
+            }
+            results.withLock { count(append, &$0) }
+        }
+    }
+
+    private func next() -> AppendRequest? {
+        order.lock()
+        defer { order.unlock() }
+        guard let batch = queue.take() else { return nil }
         let append = AppendRequest(batch, receivedMs: engine.context.environment.nowMs())
         append.allowNewEntities = request.allowNewEntities
         append.plan = request.plan
-        lane.submit(append)
-        if let fault = append.fault { throw fault }
-        report.entitiesAdded += append.entitiesAdded
-        var refused: [RowVerdict] = []
-        for verdict in append.verdicts {
-            switch verdict {
-            case .stored: report.stored += 1
-            case .duplicate: report.duplicates += 1
-            case .conflict: report.conflicts += 1
-            case .expired: report.expired += 1
-            default: refused.append(verdict)
-            }
-        }
-        acknowledged += append.verdicts.count
-        request.acknowledged?(acknowledged)
-        return refused
+        lane.enqueue(append)
+        return append
     }
 
-    private var acknowledged = 0
+    private func count(_ append: AppendRequest, _ results: inout Results) {
+        results.report.entitiesAdded += append.entitiesAdded
+        for verdict in append.verdicts {
+            switch verdict {
+            case .stored: results.report.stored += 1
+            case .duplicate: results.report.duplicates += 1
+            case .conflict: results.report.conflicts += 1
+            case .expired: results.report.expired += 1
+            default: results.refused.append(verdict)
+            }
+        }
+        // Commits come in order: when one batch is durable, so are all before it.
+        results.acknowledged += append.verdicts.count
+        request.acknowledged?(results.acknowledged)
+    }
 }
 
 extension StoreEngine {

@@ -70,7 +70,8 @@ extension StoreEngine {
         let batches = table.batches.map(\.rows)
         let base = table.batches.map(\.firstSequence).min() ?? 0
         let end = table.batches.map(\.lastSequence).max() ?? 0
-        let partitions = PartitionSplit(batches, context.partition).partitions
+        let columns = BatchColumns(batches)
+        let partitions = PartitionSplit(columns, context.partition).partitions
         let writing = self.writing
         let options = writing.options(highCompression: false, sequenceBase: base)
         let names = context.names
@@ -81,7 +82,7 @@ extension StoreEngine {
                 rows.sort(batches)
                 let writer = SegmentWriter(sealer: StoreSealer(names), environment: writing.environment)
                 let segments = try writing.write(
-                    rows.buffer, of: batches, partitionStart: rows.start, partitionMs: rows.length, level: 0,
+                    rows.buffer, of: columns, partitionStart: rows.start, partitionMs: rows.length, level: 0,
                     options: options, writer: writer)
                 written.withLock { $0 += segments }
             }
@@ -160,7 +161,10 @@ final class PartitionRefs: @unchecked Sendable {
 
     var count: Int { refs.count }
     var buffer: UnsafeBufferPointer<RowRef> { refs.buffer }
-    func append(_ ref: RowRef) { refs.append(ref) }
+    func append(batch: UInt32, rows: Range<Int>) {
+        refs.reserve(rows.count)
+        for row in rows { refs.append(RowRef(batch: batch, row: UInt32(truncatingIfNeeded: row))) }
+    }
     func sort(_ batches: [RowBatch]) { RowSorter.sort(&refs, batches) }
 
     /// Keeps the rows for which the condition holds, in their order.
@@ -178,19 +182,23 @@ final class PartitionRefs: @unchecked Sendable {
 struct PartitionSplit {
     private(set) var partitions: [PartitionRefs] = []
 
-    init(_ batches: [RowBatch], _ partition: Partition) {
+    init(_ columns: BatchColumns, _ partition: Partition) {
         var byStart: [Int64: PartitionRefs] = [:]
-        for (number, batch) in batches.enumerated() {
-            var current: PartitionRefs?
-            for row in 0..<batch.rowCount {
-                let time = batch.timestamp.base[row]
-                if current == nil || time < current!.start || time - current!.start >= current!.length {
-                    let bounds = partition.bounds(of: time)
-                    let found = byStart[bounds.start] ?? PartitionRefs(start: bounds.start, length: bounds.length)
-                    byStart[bounds.start] = found
-                    current = found
+        for (number, batch) in columns.batches.enumerated() {
+            var bounds: (start: Int64, length: Int64) = (.max, 0)
+            var run = 0
+            let times = columns.views[number].timestamp
+            let count = batch.rowCount
+            // Rows come in runs of one partition: each run is added at once.
+            for row in 0...count {
+                if row < count, times[row] >= bounds.start, times[row] - bounds.start < bounds.length { continue }
+                byStart[bounds.start]?.append(batch: UInt32(number), rows: run..<row)
+                guard row < count else { break }
+                run = row
+                bounds = partition.bounds(of: times[row])
+                if byStart[bounds.start] == nil {
+                    byStart[bounds.start] = PartitionRefs(start: bounds.start, length: bounds.length)
                 }
-                current?.append(RowRef(batch: UInt32(number), row: UInt32(row)))
             }
         }
         partitions = byStart.values.sorted { ($1.count, $0.start) < ($0.count, $1.start) }

@@ -48,29 +48,38 @@ struct JournalBinding {
 final class JournalEncoder {
     private let sealer: StoreSealer
     private let compressor = PackCompressor()
-    private var raw = ByteWriter(reserving: 4096)
+    private var buffers = Buffers()
     private var shapeCodes: [UInt32] = []
     private var order: [UInt32] = []
+
+    /// Taken out of the class while they are written, which spares a check on each access.
+    private struct Buffers: ~Copyable {
+        var raw = ByteSink(capacity: 16_384)
+        var blob = ByteSink(capacity: 1 << 18)
+    }
 
     init(_ sealer: StoreSealer) { self.sealer = sealer }
 
     /// The blob of all rows of a batch whose numbers are filled. Sequences count from `binding.firstSequence`.
     func encode(_ batch: RowBatch, _ binding: JournalBinding) throws(Fault) -> [UInt8] {
         let starts = group(batch)
-        // The buffer is taken out of the class while it is written, which spares a check on each access.
-        var raw = ByteWriter()
-        swap(&raw, &self.raw)
-        defer { swap(&raw, &self.raw) }
-        var sections = ByteWriter(reserving: batch.rowCount * 280)
+        var buffers = Buffers(raw: ByteSink(capacity: 16), blob: ByteSink(capacity: 16))
+        swap(&buffers, &self.buffers)
+        defer { swap(&buffers, &self.buffers) }
+        buffers.blob.removeAll(keepingAtMost: 16 << 20)
         var count = 0
         for section in starts where section.rows > 0 {
-            count += try write(batch, section, binding, &raw, into: &sections)
+            count += try write(batch, section, binding, &buffers)
         }
-        var blob = ByteWriter(reserving: sections.bytes.count + 16)
-        blob.u8(JournalFormat.version)
-        blob.varint(count)
-        blob.raw(sections.bytes)
-        return blob.bytes
+        var head = ByteSink(capacity: 16)
+        head.u8(JournalFormat.version)
+        head.varint(count)
+        return [UInt8](unsafeUninitializedCapacity: head.count + buffers.blob.count) { target, size in
+            let target = UnsafeMutableRawBufferPointer(target)
+            target.copyMemory(from: head.bytes)
+            UnsafeMutableRawBufferPointer(rebasing: target[head.count...]).copyMemory(from: buffers.blob.bytes)
+            size = head.count + buffers.blob.count
+        }
     }
 
     private struct Section {
@@ -105,24 +114,22 @@ final class JournalEncoder {
 
     /// Returns how many sections the rows became.
     private func write(
-        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, _ raw: inout ByteWriter,
-        into blob: inout ByteWriter
+        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, _ buffers: inout Buffers
     ) throws(Fault) -> Int {
-        let fits = encodeRows(batch, section, binding, into: &raw)
+        let fits = encodeRows(batch, section, binding, into: &buffers.raw)
         if !fits, section.rows > 1 {
             let half = section.rows / 2
             let first = Section(entity: section.entity, start: section.start, rows: half)
             let second = Section(entity: section.entity, start: section.start + half, rows: section.rows - half)
-            return try write(batch, first, binding, &raw, into: &blob)
-                + write(batch, second, binding, &raw, into: &blob)
+            return try write(batch, first, binding, &buffers) + write(batch, second, binding, &buffers)
         }
-        try seal(section, raw.bytes, binding, into: &blob)
+        try seal(section, binding, &buffers)
         return 1
     }
 
     /// Fills `raw`; false when the rows are too many bytes for one section.
     private func encodeRows(
-        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, into raw: inout ByteWriter
+        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, into raw: inout ByteSink
     ) -> Bool {
         raw.removeAll()
         let rows = section.start..<section.start + section.rows
@@ -139,13 +146,13 @@ final class JournalEncoder {
             raw.integer(batch.id.base[row].high.bigEndian)
             raw.integer(batch.id.base[row].low.bigEndian)
             JournalEncoder.writeCells(batch, row, into: &raw)
-            if raw.bytes.count > JournalFormat.sectionBytesTarget { break }
+            if raw.count > JournalFormat.sectionBytesTarget { break }
         }
         for place in rows { shapeCodes[Int(batch.shape.base[Int(order[place])])] = .max }
-        return raw.bytes.count <= JournalFormat.sectionBytesTarget
+        return raw.count <= JournalFormat.sectionBytesTarget
     }
 
-    private func writeShapes(_ batch: RowBatch, _ rows: Range<Int>, into raw: inout ByteWriter) {
+    private func writeShapes(_ batch: RowBatch, _ rows: Range<Int>, into raw: inout ByteSink) {
         var used: [Int] = []
         for place in rows {
             let shape = Int(batch.shape.base[Int(order[place])])
@@ -166,12 +173,15 @@ final class JournalEncoder {
         }
     }
 
-    private static func writeCells(_ batch: RowBatch, _ row: Int, into raw: inout ByteWriter) {
+    private static func writeCells(_ batch: RowBatch, _ row: Int, into raw: inout ByteSink) {
         let columns = batch.shapes[Int(batch.shape.base[row])].columns
         let cells = batch.cells(ofRow: row)
         for (index, column) in columns.enumerated() {
             switch column.kind {
-            case .string, .json: raw.lengthPrefixed(batch.strings.bytes(Int(cells[index])))
+            case .string, .json:
+                let text = batch.strings.bytes(Int(cells[index]))
+                raw.varint(text.count)
+                raw.raw(text)
             case .integer: raw.zigzag(Int64(bitPattern: cells[index]))
             case .double: raw.integer(cells[index])
             case .bool: raw.u8(UInt8(truncatingIfNeeded: cells[index]))
@@ -179,27 +189,24 @@ final class JournalEncoder {
         }
     }
 
-    private func seal(
-        _ section: Section, _ raw: [UInt8], _ binding: JournalBinding, into blob: inout ByteWriter
-    ) throws(Fault) {
+    private func seal(_ section: Section, _ binding: JournalBinding, _ buffers: inout Buffers) throws(Fault) {
         let keyID = try sealer.entityKeyID(section.entity)
-        try raw.withBytes { (plain) throws(Fault) in
-            let (stored, codec) =
-                plain.count >= JournalFormat.compressBytesMin
-                ? compressor.compress(plain, high: false) : (bytes: plain, codec: PackCodec.raw)
-            let aad = binding.additionalData(
-                entity: section.entity, keyID: keyID, rows: section.rows, codec: codec, rawLength: plain.count)
-            blob.varint(UInt64(section.entity))
-            blob.integer(keyID)
-            blob.varint(section.rows)
-            blob.u8(codec.rawValue)
-            blob.varint(plain.count)
-            blob.varint(stored.count)
-            try blob.extend(stored.count + JournalFormat.boxOverheadBytes) { (target) throws(Fault) in
-                try aad.withBytes { (aad) throws(Fault) in
-                    try sealer.sealSection(entity: section.entity, aad: aad, plain: stored, into: target)
-                }
-            }
+        let plain = buffers.raw.bytes
+        let (stored, codec) =
+            plain.count >= JournalFormat.compressBytesMin
+            ? compressor.compress(plain, high: false) : (bytes: plain, codec: PackCodec.raw)
+        let aad = binding.additionalData(
+            entity: section.entity, keyID: keyID, rows: section.rows, codec: codec, rawLength: plain.count)
+        buffers.blob.varint(UInt64(section.entity))
+        buffers.blob.integer(keyID)
+        buffers.blob.varint(section.rows)
+        buffers.blob.u8(codec.rawValue)
+        buffers.blob.varint(plain.count)
+        buffers.blob.varint(stored.count)
+        let length = stored.count + JournalFormat.boxOverheadBytes
+        let target = UnsafeMutableRawBufferPointer(start: buffers.blob.extend(length), count: length)
+        try aad.withBytes { (aad) throws(Fault) in
+            try sealer.sealSection(entity: section.entity, aad: aad, plain: stored, into: target)
         }
     }
 }

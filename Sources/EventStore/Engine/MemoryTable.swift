@@ -49,6 +49,19 @@ final class MemoryTable {
         if startedMs == nil { startedMs = nowMs }
     }
 
+    /// Takes out the batches added last. Costs a new index: it is for what went wrong.
+    func removeLast(_ count: Int) {
+        guard count > 0 else { return }
+        let kept = batches.dropLast(count)
+        let started = startedMs
+        batches = []
+        rowCount = 0
+        byteCount = 0
+        index = RowIndex()
+        for batch in kept { add(batch, nowMs: started ?? 0) }
+        startedMs = kept.isEmpty ? nil : started
+    }
+
     /// The row with the identity of this one.
     func find(_ hash: UInt64, like rows: RowBatch, _ row: Int) -> RowRef? {
         index.find(hash) { RowIdentity.isSame(batches[Int($0.batch)].rows, Int($0.row), rows, row) }

@@ -6,19 +6,6 @@ import EventStoreCore
 import EventStoreSegments
 import Synchronization
 
-/// Rows of one partition, as places in some batches.
-struct PartitionRows: ~Copyable {
-    let start: Int64
-    let length: Int64
-    var refs: GrowableBuffer<RowRef>
-
-    init(start: Int64, length: Int64) {
-        self.start = start
-        self.length = length
-        refs = GrowableBuffer(capacity: 1024)
-    }
-}
-
 /// A segment that is on disk, durable but for its directory, and not yet in the catalog.
 struct WrittenSegment: Sendable {
     var summary: SegmentSummary
@@ -63,7 +50,7 @@ struct SegmentWriting: Sendable {
 
     /// Writes sorted rows of one partition, as more than one segment when they are very many.
     func write(
-        _ refs: UnsafeBufferPointer<RowRef>, of batches: [RowBatch], partitionStart: Int64, partitionMs: Int64,
+        _ refs: UnsafeBufferPointer<RowRef>, of columns: BatchColumns, partitionStart: Int64, partitionMs: Int64,
         level: Int, options: SegmentOptions, writer: SegmentWriter
     ) throws(Fault) -> [WrittenSegment] {
         let directory = try makeDirectory(partitionStart)
@@ -74,9 +61,10 @@ struct SegmentWriting: Sendable {
             let part = UnsafeBufferPointer(rebasing: refs[start..<end])
             do throws(Fault) {
                 let summary = try writer.write(
-                    part, of: batches, partitionStart: partitionStart, partitionMs: partitionMs, options: options,
+                    part, of: columns.batches, partitionStart: partitionStart, partitionMs: partitionMs,
+                    options: options,
                     directory: directory)
-                let days = DayTotals(part, batches)
+                let days = DayTotals(part, columns)
                 written.append(
                     WrittenSegment(
                         summary: summary, level: level, entityDays: days.entities, typeDays: days.types))
@@ -113,7 +101,7 @@ struct DayTotals {
     var entities: [DayCount] = []
     var types: [DayCount] = []
 
-    init(_ refs: UnsafeBufferPointer<RowRef>, _ batches: [RowBatch]) {
+    init(_ refs: UnsafeBufferPointer<RowRef>, _ columns: BatchColumns) {
         var byEntity: [UInt64: Int] = [:]
         var byType: [UInt64: Int] = [:]
         var run = 0
@@ -123,12 +111,13 @@ struct DayTotals {
             byEntity[DayTotals.key(last.day, last.entity), default: 0] += run
             byType[DayTotals.key(last.day, last.type), default: 0] += run
         }
+        let views = columns.views
         for ref in refs {
-            let batch = batches[Int(ref.batch)]
+            let view = views + Int(ref.batch)
             let row = Int(ref.row)
-            let day = CivilDate.day(ms: batch.timestamp.base[row])
-            let entity = batch.entityNumbers[Int(batch.entity.base[row])]
-            let type = batch.typeNumbers[Int(batch.shapes[Int(batch.shape.base[row])].type)]
+            let day = view.pointee.day(row)
+            let entity = view.pointee.entityNumber(row)
+            let type = view.pointee.type(row)
             if run > 0, last == (day, entity, type) {
                 run += 1
             } else {

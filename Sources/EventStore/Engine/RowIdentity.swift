@@ -17,6 +17,11 @@ enum RowIdentity {
             day: CivilDate.day(ms: batch.timestamp.base[row]), id: batch.id.base[row])
     }
 
+    @inline(__always)
+    static func hash(_ view: ColumnView, _ row: Int) -> UInt64 {
+        hash(entity: view.entityNumber(row), day: view.day(row), id: view.id[row])
+    }
+
     static func isSame(_ a: RowBatch, _ rowA: Int, _ b: RowBatch, _ rowB: Int) -> Bool {
         a.id.base[rowA] == b.id.base[rowB]
             && a.entityNumbers[Int(a.entity.base[rowA])] == b.entityNumbers[Int(b.entity.base[rowB])]
@@ -64,6 +69,9 @@ struct RowIndex: ~Copyable {
     private var slots = GrowableBuffer<Slot>()
     private var mask = 0
     private(set) var count = 0
+    /// Which slots are used, so that a table that is filled anew again and again is emptied at the cost of
+    /// what was in it.
+    private var used = GrowableBuffer<UInt32>()
 
     init(capacity: Int = 512) { allocate(capacity) }
 
@@ -76,6 +84,7 @@ struct RowIndex: ~Copyable {
         slots.resize(to: size, filling: Slot())
         mask = size - 1
         count = 0
+        used.truncate(to: 0)
     }
 
     @inline(__always)
@@ -117,6 +126,7 @@ struct RowIndex: ~Copyable {
         var slot = Int(truncatingIfNeeded: wanted) & mask
         while slots.base[slot].hash != 0 { slot = (slot + 1) & mask }
         slots.base[slot] = Slot(hash: wanted, ref: ref)
+        used.append(UInt32(truncatingIfNeeded: slot))
     }
 
     private mutating func grow() {
@@ -129,8 +139,8 @@ struct RowIndex: ~Copyable {
     }
 
     mutating func removeAll() {
-        if count * 8 < mask, mask > 1 << 16 { return allocate(512) }
-        slots.base.update(repeating: Slot(), count: mask + 1)
+        for index in 0..<used.count { slots.base[Int(used.base[index])] = Slot() }
+        used.truncate(to: 0)
         count = 0
     }
 }

@@ -1,5 +1,10 @@
 // The one place that commits. Appends in flight form a group: one leader admits, numbers and seals all of
-// them and commits them in one transaction with one sync; the others wait for it.
+// them and commits them in one transaction with one sync; the others wait for it. While one group is being
+// committed, which is mostly waiting for the disk, the next is being prepared.
+//
+// A prepared group's rows stand in the active table already (`provisional`), so that the next group is compared
+// with them. If their commit fails, or something else changes what exists first, they are taken out again and
+// the groups prepared on top of them are prepared anew.
 //
 // Invariants: the catalog commit is the moment of truth; nothing is acknowledged or visible before it, and
 // everything in it is visible after it. Sequences rise in commit order. After a failed sync nothing is ever
@@ -13,12 +18,14 @@ import Foundation
 import Synchronization
 
 /// `@unchecked Sendable`: everything mutable below is touched only with `lane` held, except the queue of
-/// requests, which is touched only with `gate` held, and `published`, which has its own lock.
+/// requests, which is touched only with `gate` held, and `published`, which has its own lock. Locks are taken
+/// in the order `turn`, `lane`.
 final class WriterLane: @unchecked Sendable {
     let context: ReadContext
     let published: Mutex<Published>
 
-    /// Held by whoever commits.
+    /// Held by whoever commits: commits come one after the other.
+    private let turn = NSLock()
     private let lane = NSLock()
     private let gate = NSCondition()
     private var queue: [AppendRequest] = []
@@ -32,6 +39,12 @@ final class WriterLane: @unchecked Sendable {
     private let encoder: JournalEncoder
     private let storedIDs: StoredIDs
     private var inBatch = RowIndex()
+    /// What is prepared and not committed: the last batches of the active table, and the ids of batches.
+    private var provisionalCount = 0
+    private var provisionalTags: [[UInt8]: AppendRequest] = [:]
+    private var provisionalNext: UInt64?
+    /// Counts how often provisional rows were taken out again.
+    private var epoch = 0
 
     /// Told when the active table became large enough to be flushed.
     var flushWanted: (@Sendable () -> Void)?
@@ -52,9 +65,14 @@ final class WriterLane: @unchecked Sendable {
 
     /// Runs a change of what exists, alone. Throws `poisoned` when nothing may be written any more.
     func exclusively<T>(_ body: () throws(Fault) -> T) throws(Fault) -> T {
+        turn.lock()
         lane.lock()
-        defer { lane.unlock() }
+        defer {
+            lane.unlock()
+            turn.unlock()
+        }
         if let poison { throw poison }
+        takeBackProvisional()
         do throws(Fault) {
             return try body()
         } catch {
@@ -72,6 +90,7 @@ final class WriterLane: @unchecked Sendable {
 
     private func noteHeld(_ fault: Fault) {
         guard poison == nil, fault.isFileSyncFailure || fault.code == .poisoned else { return }
+        if fault.code == .poisoned { return poison = fault }
         poison = Fault(
             .poisoned, "a file could not be made durable; close the store and open it again to go on",
             at: fault.place, cause: fault)
@@ -84,7 +103,7 @@ final class WriterLane: @unchecked Sendable {
     }
 
     /// Commits a change and says what to do about a failure: after one that leaves the disk in doubt the
-    /// store takes no more writes. Called with the lane held.
+    /// store takes no more writes. Called with `turn` held.
     func commit(_ change: CatalogChange) throws(Fault) -> CatalogCommit {
         var change = change
         let names = context.names.unsaved
@@ -99,7 +118,7 @@ final class WriterLane: @unchecked Sendable {
             return result
         } catch {
             if error.isSyncFailure || ![.diskFull, .readOnly, .permission, .limit].contains(error.code) {
-                poison = Fault(
+                throw Fault(
                     .poisoned, "a write to the catalog failed; close the store and open it again to go on",
                     at: error.place, cause: error)
             }
@@ -111,8 +130,20 @@ final class WriterLane: @unchecked Sendable {
 
     /// Passes a request through the lane; when it returns, the request says what became of it.
     func submit(_ request: AppendRequest) {
+        enqueue(request)
+        complete(request)
+    }
+
+    /// Gives a request its place in the order of commits. `complete` has to follow, on any thread.
+    func enqueue(_ request: AppendRequest) {
         gate.lock()
         queue.append(request)
+        gate.unlock()
+    }
+
+    /// Waits until the request is through, leading a group when there is no leader.
+    func complete(_ request: AppendRequest) {
+        gate.lock()
         while !request.isDone {
             if hasLeader {
                 gate.wait()
@@ -124,9 +155,15 @@ final class WriterLane: @unchecked Sendable {
             process(group)
             gate.lock()
             for member in group { member.isDone = true }
-            hasLeader = false
             gate.broadcast()
         }
+        gate.unlock()
+    }
+
+    private func endLeading() {
+        gate.lock()
+        hasLeader = false
+        gate.broadcast()
         gate.unlock()
     }
 
@@ -145,69 +182,131 @@ final class WriterLane: @unchecked Sendable {
 
     private func process(_ group: [AppendRequest]) {
         makeRoom()
+        var prepared: Result<Prepared, Fault> = prepare(group)
+        turn.lock()
+        if isStale(prepared) { prepared = prepare(group) }
+        // From here on the next group may be prepared, on top of this one; its turn comes after.
+        endLeading()
         do throws(Fault) {
-            try exclusively { () throws(Fault) in try commit(group) }
+            try commit(try prepared.get())
         } catch {
             for request in group where request.fault == nil { request.fault = error }
         }
+        turn.unlock()
     }
 
-    /// A request's rows that will be stored, between admission and commit.
-    private struct Accepted {
-        var request: AppendRequest
-        var rows: RowBatch
-    }
-
-    private func commit(_ group: [AppendRequest]) throws(Fault) {
-        sealer.refresh()
+    /// A group that is admitted, numbered and sealed.
+    private struct Prepared {
         var change = CatalogChange()
-        var accepted: [Accepted] = []
-        var next = published.withLock { $0.nextSequence }
-        var tags: [[UInt8]: AppendRequest] = [:]
-        for request in group {
-            if let tag = request.batchTag {
-                if try isAnswered(request, tag, &tags) { continue }
-                tags[tag] = request
+        var batches: [MemoryBatch] = []
+        var tags: [[UInt8]] = []
+        var next: UInt64
+        let epoch: Int
+    }
+
+    private func isStale(_ prepared: Result<Prepared, Fault>) -> Bool {
+        guard case .success(let prepared) = prepared else { return false }
+        lane.lock()
+        defer { lane.unlock() }
+        return prepared.epoch != epoch
+    }
+
+    private func prepare(_ group: [AppendRequest]) -> Result<Prepared, Fault> {
+        lane.lock()
+        defer { lane.unlock() }
+        let batchesBefore = active.batches.count
+        let nextBefore = provisionalNext
+        do throws(Fault) {
+            if let poison { throw poison }
+            return .success(try prepareHeld(group))
+        } catch {
+            noteHeld(error)
+            let added = active.batches.count - batchesBefore
+            active.removeLast(added)
+            provisionalCount -= added
+            provisionalNext = nextBefore
+            for request in group {
+                if let tag = request.batchTag, provisionalTags[tag] === request { provisionalTags[tag] = nil }
             }
-            if let rows = try admit(request, earlier: accepted.map(\.rows)) {
-                let first = next
+            return .failure(error)
+        }
+    }
+
+    private func prepareHeld(_ group: [AppendRequest]) throws(Fault) -> Prepared {
+        sealer.refresh()
+        let now = context.environment.nowMs()
+        var prepared = Prepared(next: provisionalNext ?? published.withLock { $0.nextSequence }, epoch: epoch)
+        for request in group {
+            request.reset()
+            if let tag = request.batchTag, try isAnswered(request, tag) { continue }
+            if let rows = try admit(request) {
+                let first = prepared.next
                 for row in 0..<rows.rowCount {
-                    rows.sequence.base[row] = next
+                    rows.sequence.base[row] = prepared.next
                     rows.received.base[row] = request.receivedMs
-                    next += 1
+                    prepared.next += 1
                 }
                 let blob = try encoder.encode(rows, context.binding(firstSequence: first))
-                change.journal.append(
+                prepared.change.journal.append(
                     JournalEntry(
                         firstSequence: first, rows: rows.rowCount, receivedMs: request.receivedMs, blob: blob))
-                accepted.append(Accepted(request: request, rows: rows))
+                let batch = MemoryBatch(rows)
+                active.add(batch, nowMs: now)
+                provisionalCount += 1
+                prepared.batches.append(batch)
             }
-            request.nextSequence = next
-            if let tag = request.batchTag { change.batches.append(record(request, tag)) }
+            request.nextSequence = prepared.next
+            if let tag = request.batchTag {
+                prepared.change.batches.append(record(request, tag))
+                prepared.tags.append(tag)
+                provisionalTags[tag] = request
+            }
         }
-        guard !change.journal.isEmpty || !change.batches.isEmpty else { return }
-        change.nextSequence = next
-        _ = try commit(change)
-        publish(accepted.map { MemoryBatch($0.rows) }, next)
+        prepared.change.nextSequence = prepared.next
+        if !prepared.batches.isEmpty { provisionalNext = prepared.next }
+        return prepared
     }
 
-    private func publish(_ batches: [MemoryBatch], _ next: UInt64) {
-        let now = context.environment.nowMs()
-        for batch in batches { active.add(batch, nowMs: now) }
-        published.withLock { state in
-            state.memory.append(contentsOf: batches)
-            state.nextSequence = next
+    /// With `turn` held.
+    private func commit(_ prepared: Prepared) throws(Fault) {
+        guard !prepared.change.journal.isEmpty || !prepared.change.batches.isEmpty else { return }
+        do throws(Fault) {
+            _ = try commit(prepared.change)
+        } catch {
+            lane.lock()
+            noteHeld(error)
+            takeBackProvisional()
+            lane.unlock()
+            throw error
         }
+        lane.lock()
+        provisionalCount -= prepared.batches.count
+        for tag in prepared.tags { provisionalTags[tag] = nil }
+        if provisionalNext == prepared.next { provisionalNext = nil }
+        published.withLock { state in
+            state.memory.append(contentsOf: prepared.batches)
+            state.nextSequence = prepared.next
+        }
+        let isFull = isFull
+        lane.unlock()
         if isFull { flushWanted?() }
+    }
+
+    /// Takes out what is prepared and not committed. With `turn` and `lane` held, so that no commit is under way.
+    private func takeBackProvisional() {
+        guard provisionalCount > 0 || !provisionalTags.isEmpty || provisionalNext != nil else { return }
+        active.removeLast(provisionalCount)
+        provisionalCount = 0
+        provisionalTags = [:]
+        provisionalNext = nil
+        epoch += 1
     }
 
     // MARK: Batch ids
 
-    /// Whether a batch of this id was answered before, in the store or earlier in the group.
-    private func isAnswered(
-        _ request: AppendRequest, _ tag: [UInt8], _ tags: inout [[UInt8]: AppendRequest]
-    ) throws(Fault) -> Bool {
-        if let twin = tags[tag] {
+    /// Whether a batch of this id was answered before: in the store, or by a batch on its way there.
+    private func isAnswered(_ request: AppendRequest, _ tag: [UInt8]) throws(Fault) -> Bool {
+        if let twin = provisionalTags[tag] {
             guard twin.bodyHash == request.bodyHash else { return otherContent(request) }
             request.verdicts = twin.verdicts
             request.nextSequence = twin.nextSequence
@@ -241,10 +340,10 @@ final class WriterLane: @unchecked Sendable {
     // MARK: Admission
 
     /// Names the rows, finds out which are new, and returns those, or `nil` when none is.
-    private func admit(_ request: AppendRequest, earlier: [RowBatch]) throws(Fault) -> RowBatch? {
+    private func admit(_ request: AppendRequest) throws(Fault) -> RowBatch? {
         let batch = request.batch
         let naming = try context.names.admit(batch, allowNewEntities: request.allowNewEntities, plan: request.plan)
-        request.entitiesAdded = naming.entitiesAdded
+        request.entitiesAdded += naming.entitiesAdded
         var verdicts = [RowVerdict](repeating: .stored, count: batch.rowCount)
         var kept: [UInt32] = []
         kept.reserveCapacity(batch.rowCount)
@@ -257,10 +356,10 @@ final class WriterLane: @unchecked Sendable {
                 continue
             }
             let hash = RowIdentity.hash(batch, row)
-            let found = try verdict(batch, row, hash, earlier, &partition)
+            let found = try verdict(batch, row, hash, &partition)
             verdicts[row] = found
             guard found == .stored else { continue }
-            inBatch.insert(hash, RowRef(batch: UInt32(earlier.count), row: UInt32(row)))
+            inBatch.insert(hash, RowRef(batch: 0, row: UInt32(row)))
             kept.append(UInt32(row))
         }
         request.verdicts = verdicts
@@ -272,17 +371,10 @@ final class WriterLane: @unchecked Sendable {
     }
 
     private func verdict(
-        _ batch: RowBatch, _ row: Int, _ hash: UInt64, _ earlier: [RowBatch], _ partition: inout PartitionLookup
+        _ batch: RowBatch, _ row: Int, _ hash: UInt64, _ partition: inout PartitionLookup
     ) throws(Fault) -> RowVerdict {
         if let twin = inBatch.find(hash, { RowIdentity.isSame(batch, Int($0.row), batch, row) }) {
             return compare(batch, row, with: batch, Int(twin.row))
-        }
-        // Earlier requests of the same group are few: a scan is cheaper than an index that may be thrown away.
-        for rows in earlier {
-            for other in 0..<rows.rowCount
-            where rows.id.base[other] == batch.id.base[row] && RowIdentity.isSame(rows, other, batch, row) {
-                return compare(batch, row, with: rows, other)
-            }
         }
         for table in [active, frozen] {
             guard let table, let twin = table.find(hash, like: batch, row) else { continue }
