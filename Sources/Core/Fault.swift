@@ -54,6 +54,9 @@ package struct Fault: Error, Sendable, CustomStringConvertible {
     package var place: Place
     /// Text of the error underneath, if any.
     package var cause: String?
+    /// A sync failed: what was written since the last one may or may not be on disk, and trying again proves
+    /// nothing.
+    package var isFileSyncFailure = false
 
     package init(_ code: Code, _ message: String, at place: Place = Place(), cause: (any Error)? = nil) {
         self.code = code
@@ -93,7 +96,9 @@ extension Fault {
         case EEXIST: code = .exists
         default: code = .io
         }
-        return Fault(code, "\(call): \(String(cString: strerror(number)))", at: Place(file: file))
+        var fault = Fault(code, "\(call): \(String(cString: strerror(number)))", at: Place(file: file))
+        fault.isFileSyncFailure = call == "fsync"
+        return fault
     }
 }
 

@@ -54,7 +54,9 @@ final class FaultyFiles: FileSystem, @unchecked Sendable {
             throw Fault(code, "\(name): injected", at: .init(file: path))
         case .failSync(let at) where isSync && syncs == at:
             hasFailed = true
-            throw Fault(.io, "fsync: injected", at: .init(file: path))
+            var fault = Fault(.io, "fsync: injected", at: .init(file: path))
+            fault.isFileSyncFailure = true
+            throw fault
         case .losePower(let at) where operations >= at:
             hasFailed = true
             isOff = true

@@ -170,7 +170,7 @@ extension JournalCodecTests.Fixture {
             let box = try reader.raw(storedLength + JournalFormat.boxOverheadBytes)
             guard let known = PackCodec(rawValue: codec) else { throw Fault(.damaged, "codec") }
             let aad = binding(1).additionalData(
-                entity: entity, keyID: keyID, rows: rows, codec: known, rawLength: rawLength)
+                section: 0, entity: entity, keyID: keyID, rows: rows, codec: known, rawLength: rawLength)
             var stored = [UInt8](repeating: 0, count: storedLength)
             try stored.withMutableBytes { (stored) throws(Fault) in
                 try aad.withBytes { (aad) throws(Fault) in
@@ -191,7 +191,7 @@ extension JournalCodecTests.Fixture {
     func seal(_ plain: [UInt8], rows: Int, _ sealer: StoreSealer) throws -> [UInt8] {
         let keyID = try sealer.entityKeyID(0)
         let aad = binding(1).additionalData(
-            entity: 0, keyID: keyID, rows: rows, codec: .raw, rawLength: plain.count)
+            section: 0, entity: 0, keyID: keyID, rows: rows, codec: .raw, rawLength: plain.count)
         var blob = ByteWriter()
         blob.u8(JournalFormat.version)
         blob.varint(1)

@@ -9,7 +9,7 @@ public enum AttributeValue: Sendable, Hashable {
     /// A finite number.
     case double(Double)
     case bool(Bool)
-    /// JSON text, kept as it is: how arrays are stored.
+    /// The text of a JSON array, on one line, kept as it is.
     case json(String)
 }
 

@@ -20,6 +20,7 @@ enum RowVerdict: UInt8, Sendable {
     case valueTooLong = 22
     case numberRange = 23
     case eventTooLarge = 24
+    case badValue = 25
 }
 
 /// A batch to be appended, and after it passed the lane what became of it.
@@ -82,6 +83,7 @@ extension RowVerdict {
         case .attributeName: ("attribute-name", "a name has 1 to \(Limits.attributeNameBytesMax) bytes")
         case .valueTooLong: ("value-too-long", "a value has at most \(Limits.valueBytesMax) bytes")
         case .numberRange: ("number-range", "a number is not finite")
+        case .badValue: ("bad-value", "a JSON value is not the text of an array, on one line")
         case .eventTooLarge: ("event-too-large", "an event has at most \(Limits.eventBytesMax) bytes")
         }
     }

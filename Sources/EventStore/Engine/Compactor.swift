@@ -32,12 +32,20 @@ extension StoreEngine {
             .filter { StoreEngine.needsMerge($0) }
             .sorted { $0[0].info.partitionStart < $1[0].info.partitionStart }
         let done = Atomic<Int>(0)
+        let damage = Mutex<Fault?>(nil)
         let threads = max(1, min(context.threads, context.memoryBudget / (128 << 20)))
         try Workers.run(partitions.count, threads: threads) { [self] (index) throws(Fault) in
-            try merge(partitions[index], lane)
+            do throws(Fault) {
+                try merge(partitions[index], lane)
+            } catch {
+                // A damaged partition stays as it is; the others are merged all the same.
+                guard error.code == .damaged || error.code == .tampered else { throw error }
+                damage.withLock { $0 = $0 ?? error }
+            }
             progress?(Double(done.add(1, ordering: .relaxed).newValue) / Double(partitions.count))
         }
         try shrinkCatalog(lane)
+        if let fault = damage.withLock({ $0 }) { throw fault }
         report.segmentsAfter = lane.published.withLock { $0.segments.all.count }
         report.bytesAfter = try storeBytes()
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -45,8 +53,8 @@ extension StoreEngine {
     }
 
     private static func needsMerge(_ handles: [SegmentHandle]) -> Bool {
-        handles.count > 1 && handles.reduce(0) { $0 + $1.info.rows } <= Limits.segmentRowsMax
-            || handles.contains { $0.info.level < packedLevel }
+        handles.contains { $0.info.level < packedLevel }
+            || handles.count > 1 && handles.reduce(0) { $0 + $1.info.rows } <= mergeRowsMax
     }
 
     private func storeBytes() throws(Fault) -> Int {
@@ -131,12 +139,15 @@ extension StoreEngine {
         return groups
     }
 
+    /// Writes some entities' rows anew. An entity with more rows than fit becomes several segments.
     private func write(
         _ entities: ClosedRange<UInt32>, _ handles: [SegmentHandle], sequenceBase: UInt64
     ) throws(Fault) -> [WrittenSegment] {
         let sealer = StoreSealer(context.names)
         let scanner = BlockScanner(sealer: sealer)
         let collector = RowCollector()
+        let writer = SegmentWriter(sealer: sealer, environment: context.environment)
+        var written: [WrittenSegment] = []
         var all: [UInt32] = []
         for handle in handles {
             let reader = try context.segmentFiles.reader(handle)
@@ -150,15 +161,23 @@ extension StoreEngine {
                         try collector.append(
                             scanner, block: block, rows: UnsafeBufferPointer(rebasing: all[0..<rows]))
                     }
+                    if collector.batch.rowCount >= StoreEngine.mergeRowsMax {
+                        written += try write(collector.takeBatch(), handles, sequenceBase, writer)
+                    }
                 }
             }
         }
-        let batch = collector.takeBatch()
+        return written + (try write(collector.takeBatch(), handles, sequenceBase, writer))
+    }
+
+    private func write(
+        _ batch: RowBatch, _ handles: [SegmentHandle], _ sequenceBase: UInt64, _ writer: SegmentWriter
+    ) throws(Fault) -> [WrittenSegment] {
+        guard batch.rowCount > 0 else { return [] }
         let start = handles[0].info.partitionStart
         let refs = PartitionRefs(start: start, length: handles[0].info.partitionMs)
         refs.append(batch: 0, rows: 0..<batch.rowCount)
         refs.sort([batch])
-        let writer = SegmentWriter(sealer: sealer, environment: context.environment)
         return try writing.write(
             refs.buffer, of: BatchColumns([batch]), partitionStart: start, partitionMs: refs.length,
             level: StoreEngine.packedLevel,

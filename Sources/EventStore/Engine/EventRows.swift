@@ -71,6 +71,12 @@ struct EventRows {
         return refusal(event.attributes)
     }
 
+    /// Whether a text can stand in a line of JSON as it is. Objects are no values: they flatten to dotted names.
+    private static func isArray(_ text: String) -> Bool {
+        guard text.utf8.first == 0x5b, !text.utf8.contains(where: { $0 == 0x0a || $0 == 0x0d }) else { return false }
+        return (try? JSONSerialization.jsonObject(with: Data(text.utf8))) is [Any]
+    }
+
     private func refusal(_ attributes: [String: AttributeValue]) -> RowVerdict? {
         var bytes = 0
         for (name, value) in attributes {
@@ -83,6 +89,7 @@ struct EventRows {
                 guard text.utf8.count <= Limits.valueBytesMax else {
                     return .valueTooLong
                 }
+                if case .json = value, !EventRows.isArray(text) { return .badValue }
                 bytes += text.utf8.count
             case .double(let number):
                 guard number.isFinite else {

@@ -30,11 +30,15 @@ struct JournalBinding {
     var storeID: [UInt8]
     var firstSequence: UInt64
 
-    func additionalData(entity: UInt32, keyID: UInt64, rows: Int, codec: PackCodec, rawLength: Int) -> [UInt8] {
+    /// - Parameter section: place of the section in its blob, from 0.
+    func additionalData(
+        section: Int, entity: UInt32, keyID: UInt64, rows: Int, codec: PackCodec, rawLength: Int
+    ) -> [UInt8] {
         var writer = ByteWriter(reserving: 80)
         writer.lengthPrefixed(JournalFormat.label)
         writer.raw(storeID)
         writer.integer(firstSequence)
+        writer.integer(UInt32(section))
         writer.integer(entity)
         writer.integer(keyID)
         writer.integer(UInt32(rows))
@@ -69,7 +73,7 @@ final class JournalEncoder {
         buffers.blob.removeAll(keepingAtMost: 16 << 20)
         var count = 0
         for section in starts where section.rows > 0 {
-            count += try write(batch, section, binding, &buffers)
+            try write(batch, section, binding, &buffers, &count)
         }
         var head = ByteSink(capacity: 16)
         head.u8(JournalFormat.version)
@@ -112,19 +116,22 @@ final class JournalEncoder {
         return sections
     }
 
-    /// Returns how many sections the rows became.
+    /// Adds to `count` how many sections the rows became.
     private func write(
-        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, _ buffers: inout Buffers
-    ) throws(Fault) -> Int {
+        _ batch: RowBatch, _ section: Section, _ binding: JournalBinding, _ buffers: inout Buffers,
+        _ count: inout Int
+    ) throws(Fault) {
         let fits = encodeRows(batch, section, binding, into: &buffers.raw)
         if !fits, section.rows > 1 {
             let half = section.rows / 2
             let first = Section(entity: section.entity, start: section.start, rows: half)
             let second = Section(entity: section.entity, start: section.start + half, rows: section.rows - half)
-            return try write(batch, first, binding, &buffers) + write(batch, second, binding, &buffers)
+            try write(batch, first, binding, &buffers, &count)
+            try write(batch, second, binding, &buffers, &count)
+            return
         }
-        try seal(section, binding, &buffers)
-        return 1
+        try seal(section, count, binding, &buffers)
+        count += 1
     }
 
     /// Fills `raw`; false when the rows are too many bytes for one section.
@@ -189,14 +196,17 @@ final class JournalEncoder {
         }
     }
 
-    private func seal(_ section: Section, _ binding: JournalBinding, _ buffers: inout Buffers) throws(Fault) {
+    private func seal(
+        _ section: Section, _ number: Int, _ binding: JournalBinding, _ buffers: inout Buffers
+    ) throws(Fault) {
         let keyID = try sealer.entityKeyID(section.entity)
         let plain = buffers.raw.bytes
         let (stored, codec) =
             plain.count >= JournalFormat.compressBytesMin
             ? compressor.compress(plain, high: false) : (bytes: plain, codec: PackCodec.raw)
         let aad = binding.additionalData(
-            entity: section.entity, keyID: keyID, rows: section.rows, codec: codec, rawLength: plain.count)
+            section: number, entity: section.entity, keyID: keyID, rows: section.rows, codec: codec,
+            rawLength: plain.count)
         buffers.blob.varint(UInt64(section.entity))
         buffers.blob.integer(keyID)
         buffers.blob.varint(section.rows)
@@ -227,14 +237,14 @@ final class JournalDecoder {
                 throw Fault(.tooNew, "a journal entry has format version \(version)")
             }
             let sections = try reader.count(max: Limits.segmentRowsMax)
-            for _ in 0..<sections { try decodeSection(&reader, binding, received, target) }
+            for number in 0..<sections { try decodeSection(number, &reader, binding, received, target) }
             guard reader.isAtEnd else { throw Fault(.damaged, "a journal entry is longer than its sections") }
         }
         return target.batch
     }
 
     private func decodeSection(
-        _ reader: inout ByteReader, _ binding: JournalBinding, _ received: Int64, _ target: JournalRows
+        _ number: Int, _ reader: inout ByteReader, _ binding: JournalBinding, _ received: Int64, _ target: JournalRows
     ) throws(Fault) {
         let entity = UInt32(try reader.count(max: Int(UInt32.max) - 1))
         let keyID = try reader.u64()
@@ -246,7 +256,7 @@ final class JournalDecoder {
         let storedLength = try reader.count(max: JournalFormat.sectionBytesMax)
         let box = try reader.raw(storedLength + JournalFormat.boxOverheadBytes)
         let aad = binding.additionalData(
-            entity: entity, keyID: keyID, rows: rows, codec: codec, rawLength: rawLength)
+            section: number, entity: entity, keyID: keyID, rows: rows, codec: codec, rawLength: rawLength)
         var stored = [UInt8](repeating: 0, count: storedLength)
         do throws(Fault) {
             try stored.withMutableBytes { (stored) throws(Fault) in

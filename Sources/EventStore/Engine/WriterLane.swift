@@ -460,11 +460,6 @@ final class WriterLane: @unchecked Sendable {
     }
 }
 
-extension Fault {
-    /// Whether a sync of a file or a folder failed, for whatever reason.
-    var isFileSyncFailure: Bool { message.hasPrefix("fsync") }
-}
-
 /// The segments of the partition a row lies in, looked up once for rows in a row.
 struct PartitionLookup {
     private let partition: Partition
