@@ -124,11 +124,8 @@ import Testing
         }
         // The store has 2,500 names, entity a its 2,000: old ones go on, one more does not.
         #expect(try store.append([event("a", 10..<20, 100)]).stored == 1)
-        // Names an entity had before the store had 2,000 in all, or in an earlier process, are not counted.
         let early = try store.append([event("a", 2000..<2001, 101), event("a", 5000..<5001, 102)])
-        withKnownIssue("an entity's names are only counted from the store's 2,001st on, and per process") {
-            #expect(early.refused == 2)
-        }
+        #expect(early.refused == 2)
         // Beyond any doubt: 2,000 more than that.
         for start in stride(from: 10_000, to: 13_000, by: 125) {
             id += 1

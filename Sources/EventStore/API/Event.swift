@@ -53,12 +53,13 @@ public struct Event: Sendable, Hashable {
         self.attributes = attributes
     }
 
-    /// An event that happened at `date`.
+    /// An event that happened at `date`. A date beyond what 64 bits of milliseconds hold is refused on append.
     public init(
         entity: String, type: String, date: Date, id: UUID? = nil, attributes: [String: AttributeValue] = [:]
     ) {
         self.init(
-            entity: entity, type: type, timestamp: Int64((date.timeIntervalSince1970 * 1000).rounded()), id: id,
+            entity: entity, type: type,
+            timestamp: Int64(exactly: (date.timeIntervalSince1970 * 1000).rounded()) ?? .max, id: id,
             attributes: attributes)
     }
 

@@ -107,7 +107,8 @@ private final class CursorBox: @unchecked Sendable {
     }
 }
 
-/// New events as they are committed. Ends when the task is cancelled or the store is closed.
+/// New events as they are committed. Begins at the first `next()`; ends when the task is cancelled, and throws
+/// `invalid` once the store is closed.
 public struct EventTail: AsyncSequence, Sendable {
     public typealias Element = Event
     let store: EventStore

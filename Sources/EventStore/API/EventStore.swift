@@ -30,7 +30,8 @@ public final class EventStore: Sendable {
 
     /// Opens a store. Unflushed events of an earlier process are recovered from the journal.
     ///
-    /// Cost: milliseconds with a key file, whatever the store's size; a passphrase adds half a second.
+    /// Cost: milliseconds with a key file; it grows with the number of segments, of names and of unflushed events,
+    /// not with the events in segments. A passphrase adds half a second.
     /// - Throws: `not-found`, `wrong-key`, `locked` (another writer), `too-new`, `damaged`, `permission`.
     public static func open(
         at path: String, key: KeySource, options: OpenOptions = OpenOptions()
@@ -46,7 +47,8 @@ public final class EventStore: Sendable {
     /// Refused events are reported, not thrown, and never stop the others. With a `batchID` the whole call
     /// is idempotent: the same id again gives the first answer again and stores nothing.
     /// Concurrent calls share one sync, so many small appends at a time are cheap.
-    /// - Throws: `read-only`, `disk-full` (nothing stored), `poisoned`.
+    /// - Throws: `read-only`, `disk-full` (nothing stored), `poisoned`, `invalid` (a batch id used for other
+    ///   events, a closed store), `io` and `damaged` for what the operating system or the files say.
     @discardableResult
     public func append(
         _ events: [Event], batchID: String? = nil, durability: Durability = .synced
@@ -64,7 +66,8 @@ public final class EventStore: Sendable {
         try await offload { try self.blocking.importEvents(request, progress: progress) }
     }
 
-    /// The events that match, as a snapshot of this moment, streamed. Memory follows a block, not the result.
+    /// The events that match, streamed as a snapshot of the moment of the first `next()`. Memory follows a pass
+    /// of 65,536 events at most, not the result; with `order: .stored` it follows the largest entity of a segment.
     public func events(
         _ filter: EventFilter = EventFilter(), order: EventOrder = .newestFirst, limit: Int? = nil
     ) -> EventSequence {

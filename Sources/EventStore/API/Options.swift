@@ -37,7 +37,8 @@ public struct OpenOptions: Sendable {
     /// One process may write; any number may read at the same time.
     public enum Mode: Sendable { case readWrite, readOnly }
     public var mode: Mode = .readWrite
-    /// Upper bound, in bytes, for the memory the store takes for itself.
+    /// Bytes the store aims to stay within for its own buffers: import groups, unflushed events, ids of stored
+    /// events, merges. At least 32 MiB; what a caller holds of the answers comes on top.
     public var memoryBudget = 256 << 20
     /// Threads for queries, flushes and imports; 0 is one a core.
     public var threads = 0

@@ -40,6 +40,9 @@ final class AppendRequest: @unchecked Sendable {
     /// the answer, because it depends on the clock.
     var doorVerdicts: [RowVerdict?] = []
 
+    /// The request that must be stored if this one is: batches of one import come in their order or not at all.
+    var predecessor: AppendRequest?
+
     // Set by the lane.
     var isDone = false
     var fault: Fault?

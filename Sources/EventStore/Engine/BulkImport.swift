@@ -92,9 +92,7 @@ final class BulkImport {
     /// Names a batch's rows and gives them their place in the input's order.
     private func admit(_ batch: RowBatch) throws(Fault) {
         occurrences.settle(batch)
-        let naming = try lane.exclusively { () throws(Fault) in
-            try engine.context.names.admit(batch, allowNewEntities: request.allowNewEntities, plan: request.plan)
-        }
+        let naming = try lane.admitNames(batch, allowNewEntities: request.allowNewEntities, plan: request.plan)
         report.entitiesAdded += naming.entitiesAdded
         var kept: [UInt32] = []
         let now = engine.context.environment.nowMs()

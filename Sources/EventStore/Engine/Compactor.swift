@@ -19,13 +19,11 @@ extension StoreEngine {
         let lane = try writer()
         let start = ContinuousClock.now
         var report = CompactReport()
-        maintenance.lock()
-        defer {
-            maintenance.unlock()
-            lane.announceFlush()
-        }
+        // Flushes and imports go on meanwhile: they add segments, a merge replaces those it began with.
+        compaction.lock()
+        defer { compaction.unlock() }
         report.bytesBefore = try storeBytes()
-        try flushLocked(lane)
+        try flush()
         let before = lane.published.withLock { $0.segments }
         report.segmentsBefore = before.all.count
         let partitions = Dictionary(grouping: before.all) { $0.info.partitionStart }.values
@@ -81,9 +79,9 @@ extension StoreEngine {
             throw error
         }
         let segments = written
-        // Readers of older snapshots keep their files open.
-        for handle in handles { handle.pin(try context.segmentFiles.reader(handle)) }
         do throws(Fault) {
+            // Readers of older snapshots keep their files open.
+            for handle in handles { handle.pin(try context.segmentFiles.reader(handle)) }
             try lane.exclusively { () throws(Fault) in
                 try lane.publish(segments, sequenceBase: base, replacing: handles)
             }
@@ -108,7 +106,7 @@ extension StoreEngine {
                 throw error
             }
         }
-        try lane.exclusively { () throws(Fault) in
+        try lane.inTurn { () throws(Fault) in
             var change = CatalogChange()
             change.removeSegments = handles.map(\.info.number)
             _ = try lane.commit(change)
@@ -185,7 +183,7 @@ extension StoreEngine {
     }
 
     private func shrinkCatalog(_ lane: WriterLane) throws(Fault) {
-        try lane.exclusively { () throws(Fault) in
+        try lane.inTurn { () throws(Fault) in
             _ = try context.catalog.vacuumFreePages()
             _ = try context.catalog.checkpointAndTruncate()
         }

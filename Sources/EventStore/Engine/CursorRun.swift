@@ -139,6 +139,7 @@ final class CursorRun {
 /// Gathers and fetches the next rows of one partition.
 final class PartitionPass {
     private let context: ReadContext
+    private static let fewRows = 1024
     let scan: PartitionScan
     private let collector: MatchCollector
     private let sequenceEnd: UInt64
@@ -189,10 +190,11 @@ final class PartitionPass {
     private func gather(_ handle: SegmentHandle) throws(Fault) {
         guard handle.info.minSequence < sequenceEnd else { return }
         var entries = try scan.entries(handle)
-        if collector.order == .descending {
-            entries.sort { $0.maxTime > $1.maxTime }
-        } else {
-            entries.sort { $0.minTime < $1.minTime }
+        // For a few rows the newest entities come first, so that the rest is never opened; for many the file is
+        // read from front to back.
+        if collector.limit ?? .max <= PartitionPass.fewRows {
+            let isDescending = collector.order == .descending
+            entries.sort { isDescending ? $0.maxTime > $1.maxTime : $0.minTime < $1.minTime }
         }
         try scan.forEachBlock(handle, entries, times: { collector.narrow($0) }) { (block, rows) throws(Fault) in
             let times = try scan.scanner.timestamps(block.block)

@@ -51,7 +51,7 @@ private final class BatchQueue: @unchecked Sendable {
 /// One thread parses; two append by turns, so that one batch is prepared while the other waits for the disk.
 ///
 /// `@unchecked Sendable`: `feed` is the parsing thread's until it ended, as is `occurrences`; the results are
-/// behind a lock.
+/// behind a lock, `lastGiven` behind `order`.
 final class DurableImport: @unchecked Sendable {
     private let engine: StoreEngine
     private let lane: WriterLane
@@ -63,6 +63,7 @@ final class DurableImport: @unchecked Sendable {
     private let results = Mutex(Results())
     /// Held while a batch is taken and given its place in the order of commits: both are one step.
     private let order = NSLock()
+    private var lastGiven: AppendRequest?
 
     private struct Results {
         var report = ImportReport()
@@ -114,8 +115,11 @@ final class DurableImport: @unchecked Sendable {
     private func append() throws(Fault) {
         while let append = next() {
             lane.complete(append)
+            append.predecessor = nil
             if let fault = append.fault {
                 queue.stop()
+                // The batch before says why.
+                if fault.code == .cancelled { return }
                 throw fault
             }
             results.withLock { count(append, &$0) }
@@ -129,6 +133,8 @@ final class DurableImport: @unchecked Sendable {
         let append = AppendRequest(batch, receivedMs: engine.context.environment.nowMs())
         append.allowNewEntities = request.allowNewEntities
         append.plan = request.plan
+        append.predecessor = lastGiven
+        lastGiven = append
         lane.enqueue(append)
         return append
     }
@@ -144,7 +150,7 @@ final class DurableImport: @unchecked Sendable {
             default: results.refused.append(verdict)
             }
         }
-        // Commits come in order: when one batch is durable, so are all before it.
+        // A batch is only stored if the one before is: when one is durable, so are all before it.
         results.acknowledged += append.verdicts.count
         request.acknowledged?(results.acknowledged)
     }

@@ -6,10 +6,11 @@ import EventStoreQuery
 extension NameTable {
     /// The filter in numbers, or `nil` when nothing can match: an unknown name, an empty time range.
     func compile(_ filter: EventFilter) throws(Fault) -> RowFilter? {
-        let since = filter.since ?? .min
+        // No event lies outside of these bounds, and within them no arithmetic overflows.
+        let since = filter.since.map { max($0, Limits.timestampMsMin) } ?? .min
         // [since, until) in whole milliseconds is since ... until - 1.
         guard filter.until != .min else { return nil }
-        let last = filter.until.map { $0 - 1 } ?? .max
+        let last = filter.until.map { min($0 - 1, .max / 2) } ?? .max
         guard since <= last else { return nil }
         let entities = filter.entities.isEmpty ? nil : filter.entities.compactMap { number(ofEntity: $0) }
         let types = filter.types.isEmpty ? nil : filter.types.compactMap { number(ofType: $0) }

@@ -19,7 +19,6 @@ enum JournalFormat {
     /// entry that lives until the next flush.
     static let compressBytesMin = 2048
     static let boxOverheadBytes = 40
-    static let blobBytesMax = 1 << 30
     static let sectionBytesMax = Limits.packRawBytesMax
     /// An entity's rows that come to more are cut in two sections, and so on; one row is always less.
     static let sectionBytesTarget = 8 << 20

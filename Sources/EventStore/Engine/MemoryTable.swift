@@ -1,4 +1,4 @@
-// Rows that are committed to the journal and not yet in a segment.
+// Rows that are in the journal, or on their way there, and not yet in a segment.
 
 import EventStoreCore
 
@@ -33,7 +33,8 @@ struct MemoryBatch: Sendable {
 final class MemoryTable {
     private(set) var batches: [MemoryBatch] = []
     private(set) var rowCount = 0
-    private(set) var byteCount = 0
+    private var batchBytes = 0
+    var byteCount: Int { batchBytes + index.byteCount }
     private var index = RowIndex()
     /// When the first row came in, for the flush by age.
     private(set) var startedMs: Int64?
@@ -45,7 +46,7 @@ final class MemoryTable {
             index.insert(RowIdentity.hash(batch.rows, row), RowRef(batch: number, row: UInt32(row)))
         }
         rowCount += batch.rows.rowCount
-        byteCount += batch.rows.byteCount
+        batchBytes += batch.rows.byteCount
         if startedMs == nil { startedMs = nowMs }
     }
 
@@ -56,7 +57,7 @@ final class MemoryTable {
         let started = startedMs
         batches = []
         rowCount = 0
-        byteCount = 0
+        batchBytes = 0
         index = RowIndex()
         for batch in kept { add(batch, nowMs: started ?? 0) }
         startedMs = kept.isEmpty ? nil : started

@@ -32,8 +32,8 @@ extension NameTable {
     func admit(_ batch: RowBatch, allowNewEntities: Bool, plan: String?) throws(Fault) -> NameAdmission {
         var admission = NameAdmission()
         try admitEntities(batch, allowNewEntities, plan, &admission)
-        try admitNames(.type, batch, &admission)
-        try admitNames(.attribute, batch, &admission)
+        findNumbers(batch)
+        addNames(batch)
         noteRefusedShapes(batch, &admission)
         try noteHolders(batch, &admission)
         return admission
@@ -101,28 +101,71 @@ extension NameTable {
 
     // MARK: Types and attributes
 
-    private func admitNames(
-        _ kind: StoredNameKind, _ batch: RowBatch, _ admission: inout NameAdmission
-    ) throws(Fault) {
-        let count = kind == .type ? batch.types.count : batch.attributes.count
-        let numbers = state.withLock { state in
-            (0..<count).map { code -> UInt32 in
-                kind == .type
-                    ? number(batch.types.bytes(code), kind, &state)
-                    : number(batch.attributes.bytes(code), kind, &state)
-            }
+    /// Fills in the numbers of the names the store knows.
+    private func findNumbers(_ batch: RowBatch) {
+        let (types, attributes) = state.withLock { state in
+            (
+                (0..<batch.types.count).map { state.types.number(batch.types.bytes($0)) ?? NameTable.noNumber },
+                (0..<batch.attributes.count).map {
+                    state.attributes.number(batch.attributes.bytes($0)) ?? NameTable.noNumber
+                }
+            )
         }
-        if kind == .type { batch.typeNumbers = numbers } else { batch.attributeNumbers = numbers }
+        batch.typeNumbers = types
+        batch.attributeNumbers = attributes
     }
 
-    private func number(_ name: UnsafeRawBufferPointer, _ kind: StoredNameKind, _ state: inout State) -> UInt32 {
-        let known = kind == .type ? state.types.number(name) : state.attributes.number(name)
-        if let known { return known }
-        guard state.types.count + state.attributes.count < Limits.namesPerStoreMax else { return NameTable.noNumber }
+    /// Gives new names numbers, as far as the limits of their entity and of the store allow: what a noisy entity
+    /// may not have takes no number from the others. A name that gets none stays `noNumber`.
+    private func addNames(_ batch: RowBatch) {
+        let news = batch.shapes.map { shape in
+            batch.typeNumbers[Int(shape.type)] == NameTable.noNumber
+                || shape.columns.contains { batch.attributeNumbers[Int($0.attribute)] == NameTable.noNumber }
+        }
+        guard news.contains(true) else { return }
+        for pair in pairs(batch, where: news) {
+            let entity = batch.entityNumbers[Int(pair >> 32)]
+            guard entity != NameTable.noNumber else { continue }
+            state.withLock { addNames(batch, batch.shapes[Int(UInt32(truncatingIfNeeded: pair))], entity, &$0) }
+        }
+    }
+
+    private func addNames(_ batch: RowBatch, _ shape: RowShape, _ entity: UInt32, _ state: inout State) {
+        let type = Int(shape.type)
+        let attributes = Set(shape.columns.map { Int($0.attribute) })
+            .filter { batch.attributeNumbers[$0] == NameTable.noNumber }.sorted()
+        let newTypes = batch.typeNumbers[type] == NameTable.noNumber ? 1 : 0
+        let names = state.types.count + state.attributes.count + newTypes + attributes.count
+        guard names <= Limits.namesPerStoreMax, mayHold(batch, shape, entity, state) else { return }
+        if newTypes > 0 { batch.typeNumbers[type] = add(batch.types.bytes(type), .type, &state) }
+        for code in attributes {
+            batch.attributeNumbers[code] = add(batch.attributes.bytes(code), .attribute, &state)
+        }
+    }
+
+    private func add(_ name: UnsafeRawBufferPointer, _ kind: StoredNameKind, _ state: inout State) -> UInt32 {
         let number = kind == .type ? state.types.add(name) : state.attributes.add(name)
         // Its record follows when an entity holds it: rows that are refused must leave no name behind.
         state.set(kind, number, nil, holders: [])
         return number
+    }
+
+    /// Whether an entity may use a shape's names: names that enough others use are the store's and do not count.
+    private func mayHold(
+        _ batch: RowBatch, _ shape: RowShape, _ entity: UInt32, _ state: borrowing State
+    ) -> Bool {
+        let attributes = Set(shape.columns.map { batch.attributeNumbers[Int($0.attribute)] })
+        var newAttributes = Set(shape.columns.map(\.attribute))
+            .count { batch.attributeNumbers[Int($0)] == NameTable.noNumber }
+        for number in attributes where number != NameTable.noNumber {
+            if let using = state.attributeHolders[Int(number)], !using.contains(entity) { newAttributes += 1 }
+        }
+        let type = batch.typeNumbers[Int(shape.type)]
+        let isNewType =
+            type == NameTable.noNumber || state.holders[Int(type)].map { !$0.contains(entity) } ?? false
+        let limit = Limits.attributeNamesPerEntityMax
+        if newAttributes > 0, state.heldAttributes[entity, default: 0] + newAttributes > limit { return false }
+        return !isNewType || state.heldTypes[entity, default: 0] < limit
     }
 
     private func noteRefusedShapes(_ batch: RowBatch, _ admission: inout NameAdmission) {
@@ -140,17 +183,7 @@ extension NameTable {
     private func noteHolders(_ batch: RowBatch, _ admission: inout NameAdmission) throws(Fault) {
         let interesting = shapesToWatch(batch)
         guard interesting.contains(true) else { return }
-        var pairs: Set<UInt64> = []
-        var last = UInt64.max
-        for row in 0..<batch.rowCount {
-            let shape = batch.shape.base[row]
-            guard interesting[Int(shape)] else { continue }
-            let pair = NameAdmission.pair(batch.entity.base[row], shape)
-            if pair != last { pairs.insert(pair) }
-            last = pair
-        }
-        // In a fixed order, so that the same input makes the same records.
-        for pair in pairs.sorted() {
+        for pair in pairs(batch, where: interesting) {
             let code = UInt32(truncatingIfNeeded: pair >> 32)
             let shape = UInt32(truncatingIfNeeded: pair)
             let entity = batch.entityNumbers[Int(code)]
@@ -159,14 +192,27 @@ extension NameTable {
         }
     }
 
-    /// By shape: whether it has a name that is not shared, or the store has so many names that an entity
-    /// could have too many.
+    /// The (local entity, shape) pairs of the batch's rows with one of some shapes, in a fixed order, so that
+    /// the same input makes the same records.
+    private func pairs(_ batch: RowBatch, where wanted: [Bool]) -> [UInt64] {
+        var pairs: Set<UInt64> = []
+        var last = UInt64.max
+        for row in 0..<batch.rowCount {
+            let shape = batch.shape.base[row]
+            guard wanted[Int(shape)] else { continue }
+            let pair = NameAdmission.pair(batch.entity.base[row], shape)
+            if pair != last { pairs.insert(pair) }
+            last = pair
+        }
+        return pairs.sorted()
+    }
+
+    /// By shape: whether it has a name that is not shared.
     private func shapesToWatch(_ batch: RowBatch) -> [Bool] {
         state.withLock { state in
-            let manyNames = state.attributes.count > Limits.attributeNamesPerEntityMax
-            return batch.shapes.map { shape in
+            batch.shapes.map { shape in
                 let type = batch.typeNumbers[Int(shape.type)]
-                if manyNames || type != NameTable.noNumber && state.holders[Int(type)] != nil { return true }
+                if type != NameTable.noNumber && state.holders[Int(type)] != nil { return true }
                 return shape.columns.contains { column in
                     let number = batch.attributeNumbers[Int(column.attribute)]
                     return number != NameTable.noNumber && state.attributeHolders[Int(number)] != nil
@@ -175,15 +221,11 @@ extension NameTable {
         }
     }
 
-    /// Notes an entity's use of a shape's names; `false` when it would have too many attribute names.
+    /// Notes an entity's use of a shape's names; `false` when it would have too many.
     private func note(_ shape: RowShape, _ entity: UInt32, _ batch: RowBatch) throws(Fault) -> Bool {
         try state.withLock { (state) throws(Fault) in
+            guard mayHold(batch, shape, entity, state) else { return false }
             let attributes = Set(shape.columns.map { batch.attributeNumbers[Int($0.attribute)] })
-            if state.attributes.count > Limits.attributeNamesPerEntityMax {
-                let union = state.entityAttributes[entity, default: []].union(attributes)
-                if union.count > Limits.attributeNamesPerEntityMax { return false }
-                state.entityAttributes[entity] = union
-            }
             try hold(.type, batch.typeNumbers[Int(shape.type)], entity, &state)
             for attribute in attributes.sorted() { try hold(.attribute, attribute, entity, &state) }
             return true
@@ -206,6 +248,7 @@ extension NameTable {
                     kind: kind.rawValue, number: number,
                     sealed: try SealedValue.seal(
                         name, key: keyring.subkey(.names), aad: NameSealing.shared(kind, number), environment)))
+            for holder in using { state.count(kind, holder, -1) }
             state.set(kind, number, name, holders: nil)
             return
         }
@@ -215,6 +258,7 @@ extension NameTable {
                 name: number, kind: kind.rawValue, entity: entity,
                 sealed: try SealedValue.seal(
                     name, key: key, aad: NameSealing.holder(kind, number, entity), environment)))
+        state.count(kind, entity, 1)
         state.set(kind, number, name, holders: using.union([entity]))
     }
 

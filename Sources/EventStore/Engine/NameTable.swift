@@ -92,9 +92,9 @@ final class NameTable: Sendable {
         var holders: [Set<UInt32>?] = []
         var attributeHolders: [Set<UInt32>?] = []
         var unsaved = UnsavedNames()
-        /// (entity, attribute) pairs seen by this process, kept only when the store has more attributes than
-        /// one entity may have.
-        var entityAttributes: [UInt32: Set<UInt32>] = [:]
+        /// How many names that are not shared an entity holds.
+        var heldAttributes: [UInt32: Int] = [:]
+        var heldTypes: [UInt32: Int] = [:]
     }
 
     let keyring: Keyring
@@ -249,7 +249,11 @@ extension NameTable {
                 break
             }
         }
-        state.set(kind, record.number, name, holders: record.shared == nil ? Set(holders.map(\.entity)) : nil)
+        // In a reader the record may have been loaded before, with other holders.
+        for holder in state.holding(kind, record.number) { state.count(kind, holder, -1) }
+        let using = record.shared == nil ? Set(holders.map(\.entity)) : nil
+        for holder in using ?? [] { state.count(kind, holder, 1) }
+        state.set(kind, record.number, name, holders: using)
     }
 }
 
@@ -262,6 +266,19 @@ extension NameTable.State {
         case .attribute:
             attributes.set(name, at: number)
             NameTable.State.put(using, at: Int(number), in: &attributeHolders)
+        }
+    }
+
+    /// Who holds a name that is not shared.
+    func holding(_ kind: StoredNameKind, _ number: UInt32) -> Set<UInt32> {
+        let list = kind == .type ? holders : attributeHolders
+        return Int(number) < list.count ? list[Int(number)] ?? [] : []
+    }
+
+    mutating func count(_ kind: StoredNameKind, _ entity: UInt32, _ change: Int) {
+        switch kind {
+        case .type: heldTypes[entity, default: 0] += change
+        case .attribute: heldAttributes[entity, default: 0] += change
         }
     }
 

@@ -65,7 +65,9 @@ final class PartitionScan {
         let reader: SegmentReader
         do throws(Fault) {
             reader = try self.reader(handle)
-            if entries.count >= PartitionScan.prefetchEntriesMin { try scanner.prefetch(reader) }
+            // Only worth it when entities are visited in the order they lie in.
+            let isAscending = zip(entries, entries.dropFirst()).allSatisfy { $0.headOffset < $1.headOffset }
+            if entries.count >= PartitionScan.prefetchEntriesMin, isAscending { try scanner.prefetch(reader) }
         } catch {
             try remember(error.at(file: handle.path))
             return

@@ -17,6 +17,8 @@ struct ReadContext: Sendable {
     /// Threads for parallel work.
     let threads: Int
     let memoryBudget: Int
+    /// What segment files written now carry; drawn anew by each writer.
+    var incarnation: UInt64 = 0
 
     func binding(firstSequence: UInt64) -> JournalBinding {
         JournalBinding(storeID: settings.storeID, firstSequence: firstSequence)

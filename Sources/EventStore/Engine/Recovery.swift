@@ -9,10 +9,25 @@ struct Recovery {
 
     init(_ context: ReadContext) { self.context = context }
 
-    func run() throws(Fault) {
+    /// Name of the value in the catalog that says which incarnation the last writer's files carry.
+    private static let lastIncarnation = "incarnation"
+
+    /// Returns the incarnation that this writer's files are to carry.
+    ///
+    /// Each writer draws its own. A catalog that was put back from a copy thus knows no incarnation of files
+    /// written since, and never deletes them.
+    func run() throws(Fault) -> UInt64 {
         let segments = try context.catalog.read { (reader) throws(Fault) in try reader.segments(overlapping: nil) }
         try finishRemovals(segments.filter { $0.state != CatalogSegment.live })
-        try removeOrphans(known: Set(segments.map(\.id)))
+        let meta = try context.catalog.read { (reader) throws(Fault) in try reader.meta() }
+        let last = meta[Recovery.lastIncarnation].map { UInt64(bitPattern: $0) } ?? context.settings.incarnation
+        try removeOrphans(known: Set(segments.map(\.id)), of: last)
+        var fresh: UInt64 = 0
+        withUnsafeMutableBytes(of: &fresh) { context.environment.randomBytes($0) }
+        var change = CatalogChange()
+        change.setMeta = [Recovery.lastIncarnation: Int64(bitPattern: fresh)]
+        _ = try context.catalog.commit(change)
+        return fresh
     }
 
     /// Unlinks files whose rows say so, then removes the rows. A file that is gone already was unlinked before.
@@ -26,16 +41,16 @@ struct Recovery {
         _ = try context.catalog.commit(change)
     }
 
-    /// Deletes segment files that no catalog row names if this catalog's own writer made them; anything else
+    /// Deletes segment files that no catalog row names if the last writer of this very catalog made them; anything else
     /// stays and is reported by `verify`. Unreadable metadata never means delete.
-    private func removeOrphans(known: Set<[UInt8]>) throws(Fault) {
+    private func removeOrphans(known: Set<[UInt8]>, of incarnation: UInt64) throws(Fault) {
         let files = context.environment.files
         for day in try files.list(context.files.segments) {
             let directory = Path.join(context.files.segments, day)
             guard let status = try files.status(directory), status.isDirectory else { continue }
             let names = try files.list(directory)
             var left = names.count
-            for name in names where try isOrphan(Path.join(directory, name), known) {
+            for name in names where try isOrphan(Path.join(directory, name), known, incarnation) {
                 try SegmentRemoval.unlink(Path.join(directory, name), context.environment)
                 left -= 1
             }
@@ -43,7 +58,7 @@ struct Recovery {
         }
     }
 
-    private func isOrphan(_ path: String, _ known: Set<[UInt8]>) throws(Fault) -> Bool {
+    private func isOrphan(_ path: String, _ known: Set<[UInt8]>, _ incarnation: UInt64) throws(Fault) -> Bool {
         let name = Path.name(path)
         // A temporary file was never renamed into place, so nothing was ever acknowledged from it.
         if name.hasSuffix(".seg.tmp") { return SegmentID(hex: String(name.dropLast(8))) != nil }
@@ -55,7 +70,7 @@ struct Recovery {
         do throws(Fault) {
             let file = try context.environment.files.openForReading(path)
             let reader = try SegmentReader(file: file, path: path, sequenceBase: 0)
-            return reader.incarnation == context.settings.incarnation
+            return reader.incarnation == incarnation
         } catch {
             return false
         }

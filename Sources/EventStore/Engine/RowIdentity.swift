@@ -75,7 +75,7 @@ struct RowIndex: ~Copyable {
 
     init(capacity: Int = 512) { allocate(capacity) }
 
-    var byteCount: Int { slots.byteCount }
+    var byteCount: Int { slots.byteCount + used.byteCount }
 
     private mutating func allocate(_ capacity: Int) {
         var size = 1024

@@ -23,14 +23,18 @@ final class SegmentHandle: Sendable {
     }
 
     convenience init(_ info: CatalogSegment, files: StoreFiles) throws(Fault) {
-        guard info.id.count == SegmentID.byteCount else {
-            throw Fault(.damaged, "the catalog has a segment without an id", at: .init(file: files.catalog))
+        guard info.id.count == SegmentID.byteCount, info.minTime <= info.maxTime,
+            info.minSequence <= info.maxSequence, info.maxSequence < 1 << 63
+        else {
+            throw Fault(.damaged, "the catalog's row of a segment does not make sense", at: .init(file: files.catalog))
         }
         let id = info.id.withUnsafeBytes { SegmentID($0) }
         self.init(info: info, path: files.segment(id, partitionStart: info.partitionStart), entries: nil)
     }
 
     var times: ClosedRange<Int64> { info.minTime...info.maxTime }
+
+    func isFile(of reader: SegmentReader) -> Bool { info.id.withUnsafeBytes { SegmentID($0) } == reader.id }
 
     var pinnedReader: SegmentReader? { pinned.withLock { $0 } }
     func pin(_ reader: SegmentReader) { pinned.withLock { $0 = reader } }
@@ -148,10 +152,11 @@ final class SegmentFiles: Sendable {
             state.open[number]?.lastUse = state.clock
             return state.open[number]?.reader
         }
-        if let known { return known }
+        // A number below zero is no catalog's and may have been another unpublished segment's.
+        if let known, handle.isFile(of: known) { return known }
         let file = try environment.files.openForReading(handle.path)
         let reader = try SegmentReader(file: file, path: handle.path, sequenceBase: handle.info.sequenceBase)
-        guard handle.info.id.withUnsafeBytes({ SegmentID($0) }) == reader.id else {
+        guard handle.isFile(of: reader) else {
             throw Fault(.tampered, "a segment file is not the one its name says", at: .init(file: handle.path))
         }
         state.withLock { state in

@@ -11,7 +11,9 @@ extension StoreEngine {
     func histogram(
         _ filter: EventFilter, by: String?, bucketMs: Int64, origin: Int64
     ) throws(Fault) -> Histogram {
-        guard bucketMs > 0 else { throw Fault(.invalid, "a bucket is longer than nothing") }
+        guard bucketMs > 0, bucketMs < 1 << 50, origin.magnitude < 1 << 50 else {
+            throw Fault(.invalid, "a bucket is longer than nothing, and its origin a time within the calendar")
+        }
         return try onSnapshot { (snapshot, missingIsDamage) throws(Fault) in
             try histogram(filter, by, bucketMs, origin, snapshot, missingIsDamage)
         }

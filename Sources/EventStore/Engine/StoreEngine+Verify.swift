@@ -98,10 +98,16 @@ private struct StoreCheck: Sendable {
         }
     }
 
-    /// Files among the segments that no catalog row names.
+    /// Files among the segments that no catalog row names. In the writer's process nothing is written meanwhile.
     private func strangers() throws(Fault) -> [Hole] {
+        engine.compaction.lock()
+        engine.maintenance.lock()
+        defer {
+            engine.maintenance.unlock()
+            engine.compaction.unlock()
+        }
         let files = context.environment.files
-        let known = Set(snapshot.segments.all.map(\.path))
+        let known = Set(try engine.snapshot().segments.all.map(\.path))
         var holes: [Hole] = []
         for day in try files.list(context.files.segments) {
             let directory = Path.join(context.files.segments, day)
@@ -111,7 +117,7 @@ private struct StoreCheck: Sendable {
             }
             for name in try files.list(directory) {
                 let path = Path.join(directory, name)
-                // A writer may be at work: its new files are named before they are known.
+                // A writer in another process may be at work: its new files are named before they are known.
                 if known.contains(path) || name.hasSuffix(".tmp") { continue }
                 if engine.lane == nil, SegmentID(hex: String(name.dropLast(4))) != nil { continue }
                 holes.append(Hole(file: path, message: "no catalog row names this file"))

@@ -12,8 +12,10 @@ final class StoreEngine: Sendable {
     let context: ReadContext
     /// `nil` when the store was opened for reading.
     let lane: WriterLane?
-    /// Held by whatever changes which segments exist: flush, import, compaction. Never taken inside the lane.
+    /// Held by whatever changes which segments exist: flush and import. Never taken inside the lane.
     let maintenance = NSLock()
+    /// Held by a compaction: there is one at a time.
+    let compaction = NSLock()
     private let follower: Follower?
     private let lock: (any FileLock)?
     private let flusher: Flusher?
@@ -39,7 +41,7 @@ final class StoreEngine: Sendable {
     var writing: SegmentWriting {
         SegmentWriting(
             files: context.files, environment: context.environment, names: context.names,
-            incarnation: context.settings.incarnation, sharedMin: context.settings.sharedByEntitiesMin)
+            incarnation: context.incarnation, sharedMin: context.settings.sharedByEntitiesMin)
     }
 
     func writer() throws(Fault) -> WriterLane {
@@ -82,6 +84,7 @@ final class StoreEngine: Sendable {
     func close() throws(Fault) {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         flusher?.stop()
+        lane?.close()
         maintenance.lock()
         context.segmentFiles.forgetAll()
         context.catalog.close()
@@ -189,7 +192,7 @@ extension StoreEngine {
             throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
         }
         let names = NameTable(keyring: keyring, environment: environment, settings: settings)
-        let context = ReadContext(
+        var context = ReadContext(
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
             keyring: keyring, names: names, segmentFiles: SegmentFiles(environment),
             threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: max(open.memoryBudget, 32 << 20))
@@ -197,7 +200,9 @@ extension StoreEngine {
         guard lock != nil else {
             return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)
         }
-        try Recovery(context).run()
+        // Names and journal first: with a keyring older than the store nothing is written.
+        _ = try follower.refresh()
+        context.incarnation = try Recovery(context).run()
         let published = try follower.refresh()
         let engine = StoreEngine(context: context, lock: lock, published: published, follower: nil)
         try engine.lane?.adoptJournal(published.memory)

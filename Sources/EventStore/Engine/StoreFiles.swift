@@ -10,7 +10,6 @@ struct StoreFiles: Sendable {
     var keyring: String { Path.join(root, "keyring") }
     var segments: String { Path.join(root, "segments") }
     var lock: String { Path.join(root, "lock") }
-    var reserve: String { Path.join(root, "reserve") }
 
     /// The directory of a partition, named by the UTC day it starts on.
     func directory(partitionStart: Int64) -> String {

@@ -81,6 +81,42 @@ final class WriterLane: @unchecked Sendable {
         }
     }
 
+    /// Commits something that changes neither which rows exist nor their numbers: what is being prepared stays.
+    func inTurn<T>(_ body: () throws(Fault) -> T) throws(Fault) -> T {
+        turn.lock()
+        defer { turn.unlock() }
+        if let poison = lanePoison { throw poison }
+        do throws(Fault) {
+            return try body()
+        } catch {
+            note(error)
+            throw error
+        }
+    }
+
+    /// Gives a batch's names their numbers, between two groups of appends.
+    func admitNames(_ batch: RowBatch, allowNewEntities: Bool, plan: String?) throws(Fault) -> NameAdmission {
+        lane.lock()
+        defer { lane.unlock() }
+        if let poison { throw poison }
+        do throws(Fault) {
+            return try context.names.admit(batch, allowNewEntities: allowNewEntities, plan: plan)
+        } catch {
+            noteHeld(error)
+            throw error
+        }
+    }
+
+    /// Ends all writing: what comes later is refused.
+    func close() {
+        turn.lock()
+        lane.lock()
+        takeBackProvisional()
+        poison = Fault(.invalid, "the store is closed", at: .init(file: context.files.root))
+        lane.unlock()
+        turn.unlock()
+    }
+
     /// Tells the lane of a fault met outside it: a failed sync of whatever file ends all writing.
     func note(_ fault: Fault) {
         lane.lock()
@@ -89,17 +125,20 @@ final class WriterLane: @unchecked Sendable {
     }
 
     private func noteHeld(_ fault: Fault) {
-        guard poison == nil, fault.isFileSyncFailure || fault.code == .poisoned else { return }
+        guard poison == nil, fault.isFileSyncFailure || fault.isSyncFailure || fault.code == .poisoned
+        else { return }
         if fault.code == .poisoned { return poison = fault }
         poison = Fault(
             .poisoned, "a file could not be made durable; close the store and open it again to go on",
             at: fault.place, cause: fault)
     }
 
-    var isPoisoned: Bool {
+    var isPoisoned: Bool { lanePoison != nil }
+
+    private var lanePoison: Fault? {
         lane.lock()
         defer { lane.unlock() }
-        return poison != nil
+        return poison
     }
 
     /// Commits a change and says what to do about a failure: after one that leaves the disk in doubt the
@@ -117,7 +156,7 @@ final class WriterLane: @unchecked Sendable {
             context.names.saved(names)
             return result
         } catch {
-            if error.isSyncFailure || ![.diskFull, .readOnly, .permission, .limit].contains(error.code) {
+            if error.isSyncFailure || ![.diskFull, .readOnly, .permission, .limit, .locked].contains(error.code) {
                 throw Fault(
                     .poisoned, "a write to the catalog failed; close the store and open it again to go on",
                     at: error.place, cause: error)
@@ -145,7 +184,8 @@ final class WriterLane: @unchecked Sendable {
     func complete(_ request: AppendRequest) {
         gate.lock()
         while !request.isDone {
-            if hasLeader {
+            // A request that is not in the queue is on its way with a group; its leader will say when it is done.
+            if hasLeader || queue.isEmpty {
                 gate.wait()
                 continue
             }
@@ -185,6 +225,10 @@ final class WriterLane: @unchecked Sendable {
         var prepared: Result<Prepared, Fault> = prepare(group)
         turn.lock()
         if isStale(prepared) { prepared = prepare(group) }
+        if group.contains(where: { $0.predecessor?.fault != nil }) {
+            takeBack()
+            prepared = .failure(Fault(.cancelled, "an earlier batch of the same import failed"))
+        }
         // From here on the next group may be prepared, on top of this one; its turn comes after.
         endLeading()
         do throws(Fault) {
@@ -290,6 +334,13 @@ final class WriterLane: @unchecked Sendable {
         let isFull = isFull
         lane.unlock()
         if isFull { flushWanted?() }
+    }
+
+    /// With `turn` held.
+    private func takeBack() {
+        lane.lock()
+        takeBackProvisional()
+        lane.unlock()
     }
 
     /// Takes out what is prepared and not committed. With `turn` and `lane` held, so that no commit is under way.
@@ -419,11 +470,18 @@ final class WriterLane: @unchecked Sendable {
         active.rowCount >= WriterLane.flushRows || active.byteCount >= flushBytes
     }
 
+    /// Whether no flush came for so long (a strict import is under way) that memory has to be bounded here.
+    private var isOverfull: Bool {
+        active.rowCount >= 2 * WriterLane.flushRows || active.byteCount >= 2 * flushBytes
+    }
+
     /// Whether rows have waited for a segment longer than they should.
     func isDue(nowMs: Int64) -> Bool {
         lane.lock()
         defer { lane.unlock() }
-        guard let started = active.startedMs else { return frozen != nil }
+        // A flush that failed is tried again.
+        if frozen != nil { return true }
+        guard let started = active.startedMs else { return false }
         return isFull || nowMs - started >= WriterLane.flushAgeMs
     }
 
@@ -432,7 +490,7 @@ final class WriterLane: @unchecked Sendable {
         flushDone.lock()
         while true {
             lane.lock()
-            let mustWait = frozen != nil && isFull && poison == nil
+            let mustWait = poison == nil && (isFull && frozen != nil || isOverfull)
             lane.unlock()
             guard mustWait else { break }
             flushWanted?()

@@ -48,7 +48,7 @@ package final class MatchCollector {
         self.order = order
         self.limit = limit
         self.after = after
-        capacityMax = limit.map { max(2 * $0, 1024) } ?? .max
+        capacityMax = limit.map { $0 > .max / 2 ? .max : max(2 * $0, 1024) } ?? .max
         keys = GrowableBuffer(capacity: min(capacityMax, 1024))
     }
 
@@ -62,11 +62,16 @@ package final class MatchCollector {
 
     /// The part of a range of majors that can still get among the best, `nil` when none can.
     package func narrow(_ range: ClosedRange<Int64>) -> ClosedRange<Int64>? {
-        guard let worst else { return range }
-        guard canTake(range) else { return nil }
-        return order == .descending
-            ? max(range.lowerBound, worst.major)...range.upperBound
-            : range.lowerBound...min(range.upperBound, worst.major)
+        var low = range.lowerBound
+        var high = range.upperBound
+        if order == .descending {
+            if let worst { low = max(low, worst.major) }
+            if let after { high = min(high, after.major) }
+        } else {
+            if let worst { high = min(high, worst.major) }
+            if let after { low = max(low, after.major) }
+        }
+        return low <= high ? low...high : nil
     }
 
     @inline(__always)
