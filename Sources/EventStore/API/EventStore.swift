@@ -45,7 +45,7 @@ public final class EventStore: Sendable {
     /// Appends events, all in one commit. Returns when they are durable.
     ///
     /// Refused events are reported, not thrown, and never stop the others. With a `batchID` the whole call
-    /// is idempotent: the same id again gives the first answer again and stores nothing.
+    /// is idempotent: the same id again, within seven days, gives the first answer again and stores nothing.
     /// Concurrent calls share one sync, so many small appends at a time are cheap.
     /// - Throws: `read-only`, `disk-full` (nothing stored), `poisoned`, `invalid` (a batch id used for other
     ///   events, a closed store), `io` and `damaged` for what the operating system or the files say.

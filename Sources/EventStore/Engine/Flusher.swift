@@ -121,6 +121,7 @@ extension WriterLane {
         }
         change.markUnlinking = replacing.map(\.info.number)
         change.deleteJournalBefore = flushedBelow
+        change.dropBatchesBefore = context.environment.nowMs() - WriterLane.batchesKeptMs
         change.nextSequence = nextSequence
         let result = try commit(change)
         var handles: [SegmentHandle] = []

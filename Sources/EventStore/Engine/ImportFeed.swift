@@ -27,6 +27,7 @@ final class ImportFeed {
     private(set) var firstRefusals: [Refusal] = []
     private var laterRefusals: [String: Int] = [:]
     private var reported = ContinuousClock.now
+    private static let pauseBytes = 32 * 1024
     /// Why the input ended before its end.
     private(set) var damage: Fault?
 
@@ -204,8 +205,8 @@ final class ImportFeed {
 
     // MARK: Parsing in small steps
 
-    /// Parses one source after the other in batches of exactly `rows` rows (the last of all may be smaller),
-    /// one thread, in order.
+    /// Parses one source after the other in batches of `rows` rows, one thread, in order. The last batch of a
+    /// source may be smaller, and those of a pipe that pauses.
     func forEachBatch(of rows: Int, _ body: (RowBatch) throws(Fault) -> Void) throws(Fault) {
         while let current = try source() {
             let parser = current.parsers[0].parser
@@ -233,6 +234,11 @@ final class ImportFeed {
                         tell()
                     }
                     if progress.bytes == 0 { break }
+                }
+                // A pipe that pauses hands out small chunks: what came is appended without waiting for more.
+                if current.source.totalBytes == 0, chunk.bytes.count < ImportFeed.pauseBytes, parser.rowCount > 0 {
+                    merge(parser.takeReport(), current.name)
+                    try body(parser.takeBatch())
                 }
                 withExtendedLifetime(chunk) {}
             }

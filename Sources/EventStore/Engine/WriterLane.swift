@@ -50,6 +50,9 @@ final class WriterLane: @unchecked Sendable {
     var flushWanted: (@Sendable () -> Void)?
     private let flushDone = NSCondition()
 
+    /// How long the answer of a batch id is remembered at least.
+    static let batchesKeptMs: Int64 = 7 * Limits.msPerDay
+
     static let groupRequestsMax = 256
     static let groupRowsMax = 65_536
 
