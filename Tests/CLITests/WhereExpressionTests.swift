@@ -19,6 +19,13 @@ struct WhereExpressionTests {
         }
     }
 
+    @Test func bareValuesAlsoMatchText() throws {
+        #expect(try parse("status = 200").bareText == "200")
+        #expect(try parse("ok = true").bareText == "true")
+        #expect(try parse("status = \"200\"").bareText == nil)
+        #expect(try parse("level = error").bareText == nil)
+    }
+
     @Test func textOperatorsTakeText() throws {
         #expect(
             try parse("path ~ 500") == WhereExpression(name: "path", comparison: .contains, value: .string("500")))

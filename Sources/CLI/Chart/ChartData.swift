@@ -21,6 +21,8 @@ package struct ChartData: Sendable {
     package var grid: ChartGrid
     /// By falling total.
     package var series: [ChartSeries]
+    /// Why some events are not in it, if so.
+    package var damage: EventStoreError?
 
     package init(grid: ChartGrid, series: [ChartSeries]) {
         self.grid = grid
@@ -37,6 +39,7 @@ package struct ChartData: Sendable {
             return ChartSeries(name: source.name, counts: counts)
         }
         self.init(grid: grid, series: series)
+        damage = histogram.damage
     }
 
     package var total: Int { series.reduce(0) { $0 + $1.total } }

@@ -68,6 +68,7 @@ struct ChartCommand: ParsableCommand {
             try output.write(ChartRenderer(data.top(), style: style, zone: access.time.zone).text(title: title(data)))
         }
         try output.flush()
+        if let damage = data.damage { throw damage }
     }
 
     /// The data of the chart; `nil` when no event matches.

@@ -9,7 +9,8 @@ struct ImportCommand: ParsableCommand {
         commandName: "import",
         abstract: "Store events from files or standard input.",
         discussion: """
-            .zst and .gz are read as they are. Lines without an id get a stable one, so that a growing log \
+            .zst and .gz are read as they are. Give each line of a log once: the same line again in one call counts
+            as one more occurrence, the same line in a later call does not. Lines without an id get a stable one, so that a growing log \
             file can be imported again and again. Prints one JSON line; refused lines are counted on standard \
             error and make the exit code 65, while the good ones are stored.
 
@@ -137,7 +138,12 @@ struct ImportCommand: ParsableCommand {
         guard report.refused > 0 else { return }
         for line in ImportSummary.refusals(report) { Diagnostics.line(line) }
         guard !maxRefused.tolerates(report.refused, of: report.read) else { return }
-        let fate = strict ? "nothing was stored" : dryRun ? "nothing was to be stored" : "the others were stored"
+        let fate =
+            strict
+            ? "nothing was stored"
+            : dryRun
+                ? "nothing was to be stored"
+                : report.refused == report.read ? "nothing was stored" : "the others were stored"
         throw CLIFailure(
             code: "refused",
             message: "\(TextLayout.grouped(report.refused)) of \(TextLayout.grouped(report.read)) events refused; "
@@ -198,7 +204,8 @@ package enum ImportSummary {
         }
         if !report.firstRefusals.isEmpty { lines.append("first:") }
         for refusal in report.firstRefusals {
-            let text = "\(refusal.source):\(refusal.line): \(refusal.reason): \(refusal.detail)"
+            let line = refusal.line > 0 ? ":\(refusal.line)" : ""
+            let text = "\(refusal.source)\(line): \(refusal.reason): \(refusal.detail)"
             lines.append("  " + TextLayout.harmless(text))
         }
         return lines

@@ -88,6 +88,9 @@ package enum StatsText {
                 "refusedByReason",
                 .object(stats.refusedByReason.sorted { $0.key < $1.key }.map { ($0.key, .int($0.value)) }),
                 label: "", shown: nil),
+            ReportField("stripped", count: stats.stripped, label: "values left out"),
+            ReportField("entitiesByPlan", counts(stats.entitiesByPlan), label: "", shown: nil),
+            ReportField("holes", count: stats.holes, label: "damaged files"),
             ReportField("advice", .array(stats.advice.map { .string($0) }), label: "", shown: nil),
         ]
     }
@@ -149,6 +152,9 @@ package enum StatsText {
         metric("events_by_type", "Events stored, by type.", stats.eventsByType.map { label("type", $0.key, $0.count) })
         let refused = stats.refusedByReason.sorted { $0.key < $1.key }
         metric("refused", "Events refused, by reason.", refused.map { label("reason", $0.key, $0.value) })
+        gauge("stripped", "Values left out.", stats.stripped)
+        metric("entities_by_plan", "Entities, by plan.", stats.entitiesByPlan.map { label("plan", $0.key, $0.count) })
+        gauge("holes", "Segment files missing or cut.", stats.holes)
         return text
     }
 

@@ -24,21 +24,42 @@ struct VerifyCommand: ParsableCommand {
     @OptionGroup var quietness: QuietOptions
 
     func run() throws {
-        let report = try access.open(.readOnly) { store in
-            let meter = ProgressMeter("verifying", quiet: quietness.quiet)
-            defer { meter.finish() }
-            return try store.verify(quick: quick) { meter.update(share: $0) }
+        let report: VerifyReport
+        do {
+            report = try access.open(.readOnly) { store in
+                let meter = ProgressMeter("verifying", quiet: quietness.quiet)
+                defer { meter.finish() }
+                return try store.verify(quick: quick) { meter.update(share: $0) }
+            }
+        } catch let error as EventStoreError where error.code == .damaged || error.code == .tampered {
+            // Damage that keeps the store from being opened is a finding like any other.
+            try tell(VerifyReport(unopened: error, store: access.store))
+            throw CLIFailure(
+                code: error.code.rawValue, message: "the store cannot be opened: \(error.message)",
+                exitCode: CLIFailure.foundSomething)
         }
-        let terminal = Terminal.current()
-        let output = Output()
-        try VerifyText.print(
-            report, format: format.resolved(terminal), output: output, times: access.time.times, terminal: terminal)
+        try tell(report)
         guard !report.holes.isEmpty else { return }
         let holes = report.holes.count
         throw CLIFailure(
             code: "damaged",
             message: "verify found \(holes) \(holes == 1 ? "hole" : "holes"); the rest of the store is readable",
             exitCode: CLIFailure.foundSomething)
+    }
+
+    private func tell(_ report: VerifyReport) throws {
+        let terminal = Terminal.current()
+        let output = Output()
+        try VerifyText.print(
+            report, format: format.resolved(terminal), output: output, times: access.time.times, terminal: terminal)
+    }
+}
+
+extension VerifyReport {
+    /// A store that cannot even be opened, with the file to blame.
+    fileprivate init(unopened error: EventStoreError, store: String) {
+        self.init()
+        holes = [Hole(file: error.file ?? store, message: error.message)]
     }
 }
 

@@ -1,7 +1,8 @@
 /// `NAME OP VALUE`, as `events --where` takes it.
 ///
 /// NAME reaches to the first operator character and may stand in double quotes. VALUE: JSON's numbers are
-/// integers or doubles, `true` and `false` are booleans, the rest is text; quotes force text. For `~` and
+/// integers or doubles, `true` and `false` are booleans, the rest is text; quotes force text. A bare value also
+/// matches an attribute that is stored as text and reads so: the attribute's type decides. For `~` and
 /// `^=` every value is text.
 
 import EventStore
@@ -10,6 +11,12 @@ package struct WhereExpression: Sendable, Equatable {
     package var name: String
     package var comparison: EventFilter.Comparison
     package var value: AttributeValue
+    /// A bare number or boolean as it was written: what an attribute stored as text is compared with.
+    package var bareText: String?
+
+    package static func == (a: WhereExpression, b: WhereExpression) -> Bool {
+        (a.name, a.comparison, a.value) == (b.name, b.comparison, b.value)
+    }
 
     package struct Problem: Error, Equatable {
         package let message: String
@@ -47,6 +54,8 @@ package struct WhereExpression: Sendable, Equatable {
         self.init(
             name: name, comparison: comparison,
             value: try WhereExpression.value(value, comparison: comparison, in: text))
+        if case .string = self.value { return }
+        bareText = String(value)
     }
 
     private static func name(_ rest: inout Substring, in text: String) throws(Problem) -> String {

@@ -33,7 +33,8 @@ struct FilterOptions: ParsableArguments {
         filter.conditions = try conditions.map { text in
             do {
                 let expression = try WhereExpression(parsing: text)
-                return EventFilter.Condition(expression.name, expression.comparison, expression.value)
+                return EventFilter.Condition(
+                    expression.name, expression.comparison, expression.value, orText: expression.bareText)
             } catch let problem as WhereExpression.Problem { throw CLIFailure.usage("--where \(problem.message)") }
         }
         return filter

@@ -68,10 +68,15 @@ public struct EventFilter: Sendable {
         public var attribute: String
         public var comparison: Comparison
         public var value: AttributeValue
-        public init(_ attribute: String, _ comparison: Comparison, _ value: AttributeValue) {
+        /// What text is compared with, if `value` is a number or a boolean whose kind nobody has said (as typed on
+        /// a command line); `nil` matches no text.
+        public var text: String?
+        public init(_ attribute: String, _ comparison: Comparison, _ value: AttributeValue, orText text: String? = nil)
+        {
             self.attribute = attribute
             self.comparison = comparison
             self.value = value
+            self.text = text
         }
     }
     public var entities: [String] = []

@@ -31,7 +31,7 @@ public struct AppendReport: Sendable {
 public struct Refusal: Sendable {
     /// Source file, "-" for standard input.
     public var source: String
-    /// Line in the source, from 1.
+    /// Line in the source, from 1; 0 when the event was refused behind the parser, where lines are not known.
     public var line: Int
     /// A stable word, such as `bad-json`.
     public var reason: String
@@ -117,6 +117,8 @@ public struct Histogram: Sendable {
     public var bucketMs: Int64
     /// Series names by falling total, each with one count a bucket.
     public var series: [(name: String, counts: [Int])]
+    /// Why some events could not be counted, if so: the first damage met.
+    public var damage: EventStoreError?
     public init(start: Int64, bucketMs: Int64, series: [(name: String, counts: [Int])]) {
         self.start = start
         self.bucketMs = bucketMs
@@ -144,7 +146,14 @@ public struct StoreStats: Sendable {
     /// Mean rows of an entity in a segment.
     public var rowsPerBlock = 0.0
     public var eventsByType: [CountRow] = []
+    /// Events and lines refused since the store was made, by reason.
     public var refusedByReason: [String: Int] = [:]
+    /// Values left out since the store was made because they name a person or carry a query.
+    public var stripped = 0
+    /// Entities by plan.
+    public var entitiesByPlan: [CountRow] = []
+    /// Segments whose file is missing or has another length than the catalog says; `verify` looks inside.
+    public var holes = 0
     /// Things the operator may want to do.
     public var advice: [String] = []
     public var bytesPerEvent: Double { events == 0 ? 0 : Double(bytes) / Double(events) }

@@ -181,6 +181,7 @@ extension StoreEngine {
             report = run.report
         }
         feed.fill(&report)
+        if !request.dryRun { try count(refused: report.refusedByReason, stripped: report.stripped) }
         report.entitiesAdded.sort()
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
         return report

@@ -144,7 +144,10 @@ extension StoreEngine {
             lane.submit(request)
             if let fault = request.fault { throw fault }
         }
-        return try report(request, lane)
+        let report = try report(request, lane)
+        // What went through the lane was counted in its commit.
+        if rows.batch.rowCount == 0, tag == nil { try count(refused: report.refusedByReason, stripped: 0) }
+        return report
     }
 
     private func report(_ request: AppendRequest, _ lane: WriterLane) throws(Fault) -> AppendReport {
@@ -187,6 +190,12 @@ extension StoreEngine {
 }
 
 extension AppendReport {
+    fileprivate var refusedByReason: [String: Int] {
+        var counts: [String: Int] = [:]
+        for case .refused(let reason, _) in outcomes { counts[reason, default: 0] += 1 }
+        return counts
+    }
+
     mutating func add(_ verdict: RowVerdict) {
         switch verdict {
         case .stored:

@@ -21,7 +21,10 @@ extension NameTable {
             if case .double(let number) = condition.value, number.isNaN {
                 throw Fault(.invalid, "a condition on '\(condition.attribute)' compares with what is no number")
             }
-            predicates.append(Predicate(attribute: attribute, condition.comparison.compiled, condition.value.literal))
+            predicates.append(
+                Predicate(
+                    attribute: attribute, condition.comparison.compiled, condition.value.literal,
+                    orText: condition.text.map { Array($0.utf8) }))
         }
         return RowFilter(entities: entities, types: types, times: since...last, predicates: predicates)
     }

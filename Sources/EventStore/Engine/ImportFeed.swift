@@ -21,6 +21,7 @@ final class ImportFeed {
     private let progress: (@Sendable (ImportProgress) -> Void)?
     private var nextSource = 0
     private var current: Current?
+    private var lastName = ""
     private var bytesBefore = 0
     private let bytesTotal: Int
     private(set) var counts = ParseReport()
@@ -77,7 +78,7 @@ final class ImportFeed {
         laterRefusals[verdict.reason, default: 0] += 1
         if firstRefusals.count < ParseReport.firstMax {
             firstRefusals.append(
-                Refusal(source: current?.name ?? "", line: 0, reason: verdict.reason, detail: verdict.detail))
+                Refusal(source: current?.name ?? lastName, line: 0, reason: verdict.reason, detail: verdict.detail))
         }
     }
 
@@ -113,6 +114,7 @@ final class ImportFeed {
     private func endSource(_ ended: Current) {
         merge(ended.source.takeReport(), ended.name)
         bytesBefore += ended.source.bytesRead
+        lastName = ended.name
         current = nil
         tell(force: true)
     }

@@ -268,3 +268,16 @@ extension NameTable {
         state.unsaved.names.append(NameRecord(number: number, kind: kind.rawValue, tag: tag, shared: nil))
     }
 }
+
+extension NameAdmission {
+    /// Why a row is not taken in, or `nil`.
+    func verdict(_ batch: RowBatch, _ row: Int) -> RowVerdict? {
+        let entity = batch.entity.base[row]
+        let shape = batch.shape.base[row]
+        if unknownEntities.contains(entity) { return .unknownEntity }
+        if refusedShapes.contains(shape) || refusedPairs.contains(NameAdmission.pair(entity, shape)) {
+            return .tooManyNames
+        }
+        return nil
+    }
+}

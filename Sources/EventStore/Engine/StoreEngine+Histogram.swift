@@ -36,10 +36,10 @@ extension StoreEngine {
                 try table.add(scan.scanner, source, rows)
             }
         }
-        if let fault = scan.damage.first { throw fault }
-        guard let histogram = table.histogram(context.names, bucketsMax: StoreEngine.bucketsMax) else {
+        guard var histogram = table.histogram(context.names, bucketsMax: StoreEngine.bucketsMax) else {
             throw Fault(.limit, "more than \(StoreEngine.bucketsMax) buckets; choose longer ones or less time")
         }
+        histogram.damage = scan.damage.first.map { EventStoreError($0) }
         return histogram
     }
 

@@ -1,5 +1,6 @@
 // Sizes, totals and advice: what `stats` prints.
 
+import EventStoreCatalog
 import EventStoreCore
 
 extension StoreEngine {
@@ -7,10 +8,11 @@ extension StoreEngine {
     private static let rowsPerBlockAdvised = 20.0
 
     func stats() throws(Fault) -> StoreStats {
-        let snapshot = try snapshot()
         var stats = StoreStats()
         stats.eventsByType = try counts(by: .type, EventFilter())
-        stats.events = try counts(by: .total, EventFilter()).reduce(0) { $0 + $1.count }
+        stats.events = stats.eventsByType.reduce(0) { $0 + $1.count }
+        let snapshot = try snapshot()
+        try addCounters(&stats)
         let names = context.names.counts
         stats.entities = names.entities
         stats.types = names.types
@@ -28,9 +30,36 @@ extension StoreEngine {
         return stats
     }
 
+    static let refusedPrefix = "refused."
+    static let strippedName = "stripped"
+
+    private func addCounters(_ stats: inout StoreStats) throws(Fault) {
+        let (meta, entities) = try context.catalog.read { (reader) throws(Fault) in
+            (try reader.meta(), try reader.entities())
+        }
+        for (name, value) in meta where name.hasPrefix(StoreEngine.refusedPrefix) {
+            stats.refusedByReason[String(name.dropFirst(StoreEngine.refusedPrefix.count))] = Int(value)
+        }
+        stats.stripped = Int(meta[StoreEngine.strippedName] ?? 0)
+        stats.entitiesByPlan = Dictionary(grouping: entities) { $0.plan }
+            .map { CountRow(key: $0.key, count: $0.value.count) }.sorted { $0.key < $1.key }
+    }
+
+    /// Adds to the counters that `stats` shows. One small commit.
+    func count(refused: [String: Int], stripped: Int) throws(Fault) {
+        guard stripped > 0 || !refused.isEmpty, let lane else { return }
+        var change = CatalogChange()
+        for (reason, count) in refused { change.meta[StoreEngine.refusedPrefix + reason] = Int64(count) }
+        if stripped > 0 { change.meta[StoreEngine.strippedName] = Int64(stripped) }
+        try lane.inTurn { () throws(Fault) in _ = try lane.commit(change) }
+    }
+
     func addSizes(_ stats: inout StoreStats, _ snapshot: Published) throws(Fault) {
         let files = context.environment.files
-        stats.segmentBytes = snapshot.segments.all.reduce(0) { $0 + $1.info.fileBytes }
+        for handle in snapshot.segments.all {
+            stats.segmentBytes += handle.info.fileBytes
+            if try files.status(handle.path)?.size != handle.info.fileBytes { stats.holes += 1 }
+        }
         for name in try files.list(context.files.root) {
             let path = Path.join(context.files.root, name)
             guard let status = try files.status(path), !status.isDirectory else { continue }

@@ -232,7 +232,18 @@ extension StoreEngine {
 }
 
 extension KeySource {
+    /// The key. What a source gives that is no key is a wrong key, not a wrong call.
     func secret(_ environment: Environment) throws(Fault) -> RootSecret {
+        do throws(Fault) {
+            return try read(environment)
+        } catch {
+            guard error.code == .invalid else { throw error }
+            if case .raw = self { throw error }
+            throw Fault(.wrongKey, error.message, at: error.place)
+        }
+    }
+
+    private func read(_ environment: Environment) throws(Fault) -> RootSecret {
         switch self {
         case .keyFile(let path):
             let (secret, isExposed) = try RootSecret.keyFile(path, environment: environment)
@@ -241,7 +252,7 @@ extension KeySource {
         case .passphraseFile(let path):
             let (content, _) = try RootKeyMaterial.readFile(path, environment: environment)
             let line = content.withUnsafeBytes { bytes in
-                SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes.prefix { $0 != 0x0a }))
+                SecretBytes(copying: UnsafeRawBufferPointer(rebasing: bytes.prefix { $0 != 0x0a && $0 != 0x0d }))
             }
             return .passphrase(try RootKeyMaterial.passphrase(from: line))
         case .passphrase(let bytes):

@@ -303,6 +303,9 @@ final class WriterLane: @unchecked Sendable {
                 prepared.batches.append(batch)
             }
             request.nextSequence = prepared.next
+            for case let refusal? in request.eventVerdicts.lazy.map(\.refusal) {
+                prepared.change.meta[StoreEngine.refusedPrefix + refusal.reason, default: 0] += 1
+            }
             if let tag = request.batchTag {
                 prepared.change.batches.append(record(request, tag))
                 prepared.tags.append(tag)
@@ -316,7 +319,9 @@ final class WriterLane: @unchecked Sendable {
 
     /// With `turn` held.
     private func commit(_ prepared: Prepared) throws(Fault) {
-        guard !prepared.change.journal.isEmpty || !prepared.change.batches.isEmpty else { return }
+        guard
+            !prepared.change.journal.isEmpty || !prepared.change.batches.isEmpty || !prepared.change.meta.isEmpty
+        else { return }
         do throws(Fault) {
             _ = try commit(prepared.change)
         } catch {
@@ -518,80 +523,5 @@ final class WriterLane: @unchecked Sendable {
             }
             return frozen
         }
-    }
-}
-
-/// The segments of the partition a row lies in, looked up once for rows in a row.
-struct PartitionLookup {
-    private let partition: Partition
-    private let set: SegmentSet
-    private var bounds: (start: Int64, length: Int64) = (.max, 0)
-    private var handles: [SegmentHandle] = []
-
-    init(_ partition: Partition, _ set: SegmentSet) {
-        self.partition = partition
-        self.set = set
-    }
-
-    @inline(__always)
-    mutating func segments(at time: Int64) -> [SegmentHandle] {
-        if time < bounds.start || time - bounds.start >= bounds.length { move(to: time) }
-        return handles
-    }
-
-    private mutating func move(to time: Int64) {
-        bounds = partition.bounds(of: time)
-        handles = set.inPartition(bounds.start)
-    }
-}
-
-extension NameAdmission {
-    /// Why a row is not taken in, or `nil`.
-    func verdict(_ batch: RowBatch, _ row: Int) -> RowVerdict? {
-        let entity = batch.entity.base[row]
-        let shape = batch.shape.base[row]
-        if unknownEntities.contains(entity) { return .unknownEntity }
-        if refusedShapes.contains(shape) || refusedPairs.contains(NameAdmission.pair(entity, shape)) {
-            return .tooManyNames
-        }
-        return nil
-    }
-}
-
-/// What a batch was answered, kept with its id.
-struct BatchAnswer {
-    var verdicts: [RowVerdict]
-    var nextSequence: UInt64
-
-    func encoded() -> [UInt8] {
-        var writer = ByteWriter(reserving: verdicts.count + 16)
-        writer.u8(1)
-        writer.integer(nextSequence)
-        writer.varint(verdicts.count)
-        for verdict in verdicts { writer.u8(verdict.rawValue) }
-        return writer.bytes
-    }
-
-    init(verdicts: [RowVerdict], nextSequence: UInt64) {
-        self.verdicts = verdicts
-        self.nextSequence = nextSequence
-    }
-
-    init(decoding bytes: [UInt8]) throws(Fault) {
-        let parsed = try bytes.withBytes { (bytes) throws(Fault) in
-            var reader = ByteReader(bytes)
-            guard try reader.u8() == 1 else { throw Fault(.tooNew, "a batch's answer has an unknown version") }
-            let next = try reader.u64()
-            let count = try reader.count(max: reader.remaining)
-            var verdicts: [RowVerdict] = []
-            for _ in 0..<count {
-                guard let verdict = RowVerdict(rawValue: try reader.u8()) else {
-                    throw Fault(.damaged, "a batch's answer does not decode")
-                }
-                verdicts.append(verdict)
-            }
-            return (verdicts, next)
-        }
-        (verdicts, nextSequence) = parsed
     }
 }

@@ -22,7 +22,8 @@ package struct Predicate: Sendable {
     package let strings: TextTest?
     package let json: TextTest?
 
-    package init(attribute: UInt32, _ comparison: Comparison, _ literal: Literal) {
+    /// - Parameter text: what the literal is for values that are text, when it came without saying its kind.
+    package init(attribute: UInt32, _ comparison: Comparison, _ literal: Literal, orText text: [UInt8]? = nil) {
         self.attribute = attribute
         var integers: NumberTest<Int64>?
         var doubles: NumberTest<Double>?
@@ -43,6 +44,10 @@ package struct Predicate: Sendable {
             json = strings
         case .json(let bytes):
             json = TextTest(comparison, bytes)
+        }
+        if let text, strings == nil {
+            strings = TextTest(comparison, text)
+            json = json ?? strings
         }
         self.integers = integers
         self.doubles = doubles
