@@ -42,9 +42,16 @@ final class MemoryTable {
     func add(_ batch: MemoryBatch, nowMs: Int64) {
         let number = UInt32(batches.count)
         batches.append(batch)
-        for row in 0..<batch.rows.rowCount {
-            index.insert(RowIdentity.hash(batch.rows, row), RowRef(batch: number, row: UInt32(row)))
+        // Raw columns, and the index out of the class while it is filled: see BatchColumns.
+        let columns = BatchColumns([batch.rows])
+        var index = RowIndex(capacity: 1)
+        swap(&index, &self.index)
+        withExtendedLifetime(columns) {
+            for row in 0..<batch.rows.rowCount {
+                index.insert(RowIdentity.hash(columns.views[0], row), RowRef(batch: number, row: UInt32(row)))
+            }
         }
+        swap(&index, &self.index)
         rowCount += batch.rows.rowCount
         batchBytes += batch.rows.byteCount
         if startedMs == nil { startedMs = nowMs }

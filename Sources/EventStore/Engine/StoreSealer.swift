@@ -13,6 +13,10 @@ final class StoreSealer: BlockSealer {
     private var keys: [UInt32: (id: UInt64, key: SecretKey)] = [:]
     private var last: (entity: UInt32, id: UInt64, key: SecretKey)?
     private var keyringGeneration: UInt64
+    /// Random bytes for nonces, drawn for many at a time: each is used once, and a nonce is no secret.
+    private var pool: [UInt8] = []
+    private var poolUsed = 0
+    private static let poolBytes = 128 * XAESContext.nonceBytes
 
     init(_ names: NameTable) {
         self.names = names
@@ -85,8 +89,19 @@ final class StoreSealer: BlockSealer {
         entity: UInt32, aad: UnsafeRawBufferPointer, plain: UnsafeRawBufferPointer,
         into target: UnsafeMutableRawBufferPointer
     ) throws(Fault) {
-        try context.sealBox(
-            key: try entityKey(entity).key, aad: aad, plain: plain, into: target, names.environment)
+        if poolUsed + XAESContext.nonceBytes > pool.count {
+            pool = names.environment.random(StoreSealer.poolBytes)
+            poolUsed = 0
+        }
+        let nonce = UnsafeMutableRawBufferPointer(rebasing: target[..<XAESContext.nonceBytes])
+        pool.withUnsafeBytes {
+            nonce.copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: $0[poolUsed..<poolUsed + XAESContext.nonceBytes]))
+        }
+        poolUsed += XAESContext.nonceBytes
+        try context.seal(
+            key: try entityKey(entity).key, nonce: UnsafeRawBufferPointer(nonce), aad: aad, plain: plain,
+            into: UnsafeMutableRawBufferPointer(rebasing: target[XAESContext.nonceBytes...]))
     }
 
     func openSection(
