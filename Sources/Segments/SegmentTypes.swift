@@ -48,6 +48,14 @@ package struct SegmentID: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { hex }
 
+    /// The 12 bytes, as the catalog and the file's header have them.
+    package var bytes: [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: SegmentID.byteCount) { target, count in
+            if let base = target.baseAddress { write(to: UnsafeMutableRawPointer(base)) }
+            count = SegmentID.byteCount
+        }
+    }
+
     func write(to target: UnsafeMutableRawPointer) {
         target.storeBytes(of: high.bigEndian, as: UInt64.self)
         target.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt32.self)

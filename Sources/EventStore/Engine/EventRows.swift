@@ -107,6 +107,14 @@ struct EventRows {
 }
 
 extension EventID {
+    /// A hash as the catalog keeps tags: two little-endian words.
+    var tagBytes: [UInt8] {
+        var writer = ByteWriter(reserving: 16)
+        writer.integer(high)
+        writer.integer(low)
+        return writer.bytes
+    }
+
     init(_ uuid: UUID) {
         var uuid = uuid.uuid
         self = withUnsafeBytes(of: &uuid) { bytes in
@@ -136,7 +144,7 @@ extension StoreEngine {
         let rows = EventRows(events, nowMs: context.environment.nowMs(), idPrefix: tag ?? randomPrefix())
         let request = AppendRequest(rows.batch, receivedMs: context.environment.nowMs())
         if let tag {
-            request.batchTag = StoreEngine.bytes(tag)
+            request.batchTag = tag.tagBytes
             request.bodyHash = EventDigest.hash(events)
         }
         request.doorVerdicts = rows.doorVerdicts
@@ -179,13 +187,6 @@ extension StoreEngine {
                 high: bytes.loadUnaligned(as: UInt64.self), low: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
             )
         }
-    }
-
-    private static func bytes(_ id: EventID) -> [UInt8] {
-        var writer = ByteWriter(reserving: 16)
-        writer.integer(id.high)
-        writer.integer(id.low)
-        return writer.bytes
     }
 }
 

@@ -92,11 +92,7 @@ extension NameTable {
         hasher.begin()
         Array(kind.utf8).withUnsafeBytes { hasher.add($0) }
         hasher.add(name)
-        let id = hasher.finish()
-        var writer = ByteWriter(reserving: 16)
-        writer.integer(id.high)
-        writer.integer(id.low)
-        return writer.bytes
+        return hasher.finish().tagBytes
     }
 
     // MARK: Types and attributes

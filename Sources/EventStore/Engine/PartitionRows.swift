@@ -148,11 +148,9 @@ extension CatalogSegment {
     /// The record of a written segment whose rows' sequences are relative to `sequenceBase`.
     init(_ written: WrittenSegment, sequenceBase: UInt64) {
         let summary = written.summary
-        var id: [UInt8] = []
-        withUnsafeBytes(of: summary.id.high.bigEndian) { id.append(contentsOf: $0) }
-        withUnsafeBytes(of: summary.id.low.bigEndian) { id.append(contentsOf: $0) }
         self.init(
-            id: id, partitionStart: summary.partitionStart, partitionMs: summary.partitionMs, rows: summary.rows,
+            id: summary.id.bytes, partitionStart: summary.partitionStart, partitionMs: summary.partitionMs,
+            rows: summary.rows,
             fileBytes: summary.fileBytes, minTime: summary.minTime, maxTime: summary.maxTime,
             sequenceBase: sequenceBase, minSequence: sequenceBase &+ summary.minSequence,
             maxSequence: sequenceBase &+ summary.maxSequence, level: written.level, retentionDays: 0,

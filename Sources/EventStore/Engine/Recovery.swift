@@ -63,10 +63,7 @@ struct Recovery {
         // A temporary file was never renamed into place, so nothing was ever acknowledged from it.
         if name.hasSuffix(".seg.tmp") { return SegmentID(hex: String(name.dropLast(8))) != nil }
         guard name.hasSuffix(".seg"), let id = SegmentID(hex: String(name.dropLast(4))) else { return false }
-        var bytes: [UInt8] = []
-        withUnsafeBytes(of: id.high.bigEndian) { bytes.append(contentsOf: $0) }
-        withUnsafeBytes(of: id.low.bigEndian) { bytes.append(contentsOf: $0) }
-        if known.contains(bytes) { return false }
+        if known.contains(id.bytes) { return false }
         do throws(Fault) {
             let file = try context.environment.files.openForReading(path)
             let reader = try SegmentReader(file: file, path: path, sequenceBase: 0)
