@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct ScalarDifferentialTests {
     /// More in the environment: SCALAR_EXPRESSIONS, SCALAR_SEED.
-    static let expressions = setting("SCALAR_EXPRESSIONS").flatMap(Int.init) ?? 60_000
+    static let expressions = setting("SCALAR_EXPRESSIONS").flatMap(Int.init) ?? 50_000
     static let seed = setting("SCALAR_SEED").flatMap(UInt64.init) ?? UInt64.random(in: 0...UInt64.max)
 
     static func setting(_ name: String) -> String? { ProcessInfo.processInfo.environment[name] }
@@ -64,7 +64,9 @@ struct DifferentialRun {
         var writer = SQLWriter()
         let text = writer.sql(expression)
         let row = Int.random(in: 0..<rows.count, using: &maker.generator)
-        let theirs = outcome { try oracle.rows("SELECT \(text) FROM t WHERE rowid = \(row + 1)", writer.parameters)[0][0] }
+        let theirs = outcome {
+            try oracle.rows("SELECT \(text) FROM t WHERE rowid = \(row + 1)", writer.parameters)[0][0]
+        }
         let ours = outcome { try ScalarProgram(expression, zones: FixedZones()).value(rows[row]) }
         let folded = outcome {
             let folded = try Folding.fold(expression, zones: FixedZones())
@@ -91,9 +93,20 @@ struct DifferentialRun {
         case (.value, .failure(let message)) where message.contains("overflow") || message.contains("ESCAPE"):
             lazyErrors += 1
         default:
-            mismatches.append("\(ours)\(mark) instead of \(theirs): \(text) \(parameters) row \(rows[row])")
+            let values = parameters.map(shown).joined(separator: ", ")
+            let cells = zip(SQLiteOracle.columns, rows[row]).map { "\($0.name)=\(shown($1))" }.joined(separator: ", ")
+            mismatches.append("\(shown(ours))\(mark) instead of \(shown(theirs)): \(text) [\(values)] row \(cells)")
         }
     }
+
+    private func shown(_ outcome: Outcome) -> String {
+        switch outcome {
+        case .value(let value): QueryTests.shown(value)
+        case .failure(let message): "error \(message)"
+        }
+    }
+
+    private func shown(_ value: SQLValue) -> String { QueryTests.shown(value) }
 
     private func kind(_ value: SQLValue) -> String {
         switch value {

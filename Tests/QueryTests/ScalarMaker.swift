@@ -13,7 +13,8 @@ struct ExpressionMaker {
     ]
     static let doubles: [Double] = [
         0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 0.1, 0.3, 1.0 / 3, 2.0 / 3, 1e15, 1e16, 123456789012345.6, 1e-5,
-        1e-4, 0.00012345, 1e100, -1e100, 1e308, 1.7976931348623157e308, .leastNonzeroMagnitude, 2.2250738585072014e-308, 1e-300,
+        1e-4, 0.00012345, 1e100, -1e100, 1e308, 1.7976931348623157e308, .leastNonzeroMagnitude, 2.2250738585072014e-308,
+        1e-300,
         .infinity, -.infinity, 0x1p53, 0x1p63, -0x1p63, 9.223372036854775e18, 0x1p52, 0x1p52 + 0.5, 4503599627370495.5,
         2251799813685248, -2251799813685248, 999999999999999.9, 99999.95, 1.005, 2.675, 12.345678901234567, 1e22, 1e23,
     ]
@@ -22,8 +23,10 @@ struct ExpressionMaker {
         "012", "+5", "-7", "- 7", "1.0", "1.5", ".5", "5.", ".", "1e3", "1e3abc", "1e", "1.5e", "1e+", "1e-2", "0x10",
         "12abc", "abc12", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809",
         "99999999999999999999", "1e400", "-1e400", "1e-400", "Inf", "nan", "true", "0", "0.0", "-0", "-0.0", "\t5\n",
-        "5 x", "a%b", "a_b", "%", "_", "[a-c]", "a*", "?", "*", "a\u{0}b", "\u{0}", "5\u{0}6", "%a%", "a%", "%c", "[^a]",
-        "[]]", "[a", "\\", "\\%", "a\\", "ab ab ab", "  pad  ", "xxabcxx", "0.1", "123456789012345678", "2251799813685248",
+        "5 x", "a%b", "a_b", "%", "_", "[a-c]", "a*", "?", "*", "a\u{0}b", "\u{0}", "5\u{0}6", "%a%", "a%", "%c",
+        "[^a]",
+        "[]]", "[a", "\\", "\\%", "a\\", "ab ab ab", "  pad  ", "xxabcxx", "0.1", "123456789012345678",
+        "2251799813685248",
         "1234567890123456789012", "0.000001234567890123456789", "1e307", "1e308", "12345678901234567e300", "1e-320",
         "/wp-login.php", "wp-%", "%.php", "%login%", "\u{fffd}", "\u{ffff}", "e", "E5", "1E5", "1e05", "2026-11-23",
     ]
@@ -94,7 +97,11 @@ struct ExpressionMaker {
         let operation: BinaryOperator = pick([
             .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual, .isSame, .isNotSame,
         ])
-        return Expression(.binary(operation, expression(depth - 1), expression(depth - 1)))
+        var right = expression(depth - 1)
+        // SQLite's parser makes FALSE of `x IN ()`, and `IS FALSE` is another operator.
+        let isSame = operation == .isSame || operation == .isNotSame
+        if isSame, case .inList = right.node { right = Expression(.unary(.plus, right)) }
+        return Expression(.binary(operation, expression(depth - 1), right))
     }
 
     private mutating func logic(_ depth: Int) -> Expression {
@@ -124,11 +131,16 @@ struct ExpressionMaker {
 
     private mutating func pattern(_ depth: Int) -> Expression {
         let kind: PatternKind = pick([.like, .glob])
-        let alphabet = kind == .like ? ["a", "B", "c", "é", "%", "_", "\\", "x", "%", "1", "!"] : ["a", "b", "c", "é", "*", "?", "[a-c]", "[^b]", "[", "]", "-", "1"]
+        let alphabet =
+            kind == .like
+            ? ["a", "B", "c", "é", "%", "_", "\\", "x", "%", "1", "!"]
+            : ["a", "b", "c", "é", "*", "?", "[a-c]", "[^b]", "[", "]", "-", "1"]
         let text = (0..<Int.random(in: 0...6, using: &generator)).map { _ in pick(alphabet) }.joined()
         let pattern = chance(70) ? Expression.literal(.text(text)) : expression(depth - 1)
         var escape: Expression?
-        if kind == .like, chance(25) { escape = chance(90) ? .literal(.text(pick(["\\", "!", "%", "_", "é", "a"]))) : leaf() }
+        if kind == .like, chance(25) {
+            escape = chance(90) ? .literal(.text(pick(["\\", "!", "%", "_", "é", "a"]))) : leaf()
+        }
         var value = expression(depth - 1)
         if chance(40) {
             let letters = ["a", "b", "C", "é", "1", "\\", "%", "_", "x", "!"]

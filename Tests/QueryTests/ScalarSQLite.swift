@@ -159,3 +159,13 @@ struct SQLWriter {
         }
     }
 }
+
+/// Values in failures, short.
+func shown(_ value: SQLValue) -> String {
+    switch value {
+    case .null: "NULL"
+    case .integer(let number): "\(number)"
+    case .double(let number): "\(number)(real)"
+    case .text(let text): "'\(text.string.count > 60 ? text.string.prefix(60) + "…" : text.string[...])'"
+    }
+}

@@ -43,7 +43,8 @@ package struct BucketPlan: Hashable, Sendable {
             return
         case .fixed(let ms): (length, localOrigin) = (ms, 0)
         // Day 4 of 1970 was a Monday.
-        case .weeks(let count): (length, localOrigin) = (count.multipliedClamped(7 * Limits.msPerDay), 4 * Limits.msPerDay)
+        case .weeks(let count):
+            (length, localOrigin) = (count.multipliedClamped(7 * Limits.msPerDay), 4 * Limits.msPerDay)
         }
         if rules.transitions.isEmpty {
             method = .divide(width: length, origin: localOrigin - rules.initialOffsetMs)
@@ -91,7 +92,9 @@ package struct BucketPlan: Hashable, Sendable {
             return (max(start, regime.start), min(start.addingClamped(width), regime.end))
         case .wall(let width, let origin, let rules):
             let index = rules.local(atUTC: ms).subtractingClamped(origin).flooredQuotient(width)
-            return Self.interval(ms, index) { rules.firstUTC(reaching: $0.multipliedClamped(width).addingClamped(origin)) }
+            return Self.interval(ms, index) {
+                rules.firstUTC(reaching: $0.multipliedClamped(width).addingClamped(origin))
+            }
         case .months(let count, let rules):
             let day = CivilDay(number: rules.local(atUTC: ms).flooredQuotient(Limits.msPerDay))
             return Self.interval(ms, day.monthIndex.flooredQuotient(count)) {
@@ -103,7 +106,9 @@ package struct BucketPlan: Hashable, Sendable {
 
     /// The boundaries around a moment, from the index that its local time suggests. Only where clocks go back over a
     /// boundary is that index not the one.
-    private static func interval(_ ms: Int64, _ guess: Int64, _ boundary: (Int64) -> Int64) -> (start: Int64, end: Int64) {
+    private static func interval(_ ms: Int64, _ guess: Int64, _ boundary: (Int64) -> Int64) -> (
+        start: Int64, end: Int64
+    ) {
         var index = guess
         var start = boundary(index)
         var end = boundary(index + 1)

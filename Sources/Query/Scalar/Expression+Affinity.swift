@@ -13,7 +13,11 @@ extension Affinity {
     /// What a comparison of two expressions with these affinities applies to both sides: `numeric`, `text` or `none`.
     package static func ofComparison(_ a: Affinity, _ b: Affinity) -> Affinity {
         let joint: Affinity
-        if a != .none, b != .none { joint = a.isNumeric || b.isNumeric ? .numeric : .none } else { joint = a == .none ? b : a }
+        if a != .none, b != .none {
+            joint = a.isNumeric || b.isNumeric ? .numeric : .none
+        } else {
+            joint = a == .none ? b : a
+        }
         return joint.isNumeric ? .numeric : joint == .text ? .text : .none
     }
 }

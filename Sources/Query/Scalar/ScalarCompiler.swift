@@ -87,11 +87,14 @@ struct ScalarCompiler {
         let node = try compile(value)
         var mark: SQLValue?
         if let escape, case .literal(let literal) = escape.node { mark = literal }
-        if case .literal(let literal) = pattern.node, (mark == nil) == (escape == nil) {
-            return MatchNode(node, try Matching.compile(kind, literal, mark), isNegated)
+        // A pattern that makes no sense is an error only where it is reached.
+        if case .literal(let literal) = pattern.node, (mark == nil) == (escape == nil),
+            let compiled = try? Matching.compile(kind, literal, mark)
+        {
+            return MatchNode(node, compiled, isNegated)
         }
-        let mark2 = try escape.map { expression throws(Fault) in try compile(expression) }
-        return DynamicMatchNode(kind, node, try compile(pattern), mark2, isNegated)
+        let escapeNode = try escape.map { expression throws(Fault) in try compile(expression) }
+        return DynamicMatchNode(kind, node, try compile(pattern), escapeNode, isNegated)
     }
 
     private func conditional(

@@ -20,8 +20,10 @@ extension ScalarFunction {
         if arity.contains(count) { return }
         let expected =
             arity.count == 1
-            ? "\(arity.lowerBound)" : arity.upperBound == 127 ? "at least \(arity.lowerBound)"
-            : "\(arity.lowerBound) or \(arity.upperBound)"
+            ? "\(arity.lowerBound)"
+            : arity.upperBound == 127
+                ? "at least \(arity.lowerBound)"
+                : "\(arity.lowerBound) or \(arity.upperBound)"
         throw Fault(.invalid, "wrong number of arguments to \(rawValue)(): \(count), expected \(expected)")
     }
 

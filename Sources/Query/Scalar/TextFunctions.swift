@@ -96,7 +96,8 @@ enum TextFunctions {
         }
     }
 
-    private static func find(_ needle: UnsafeRawBufferPointer, in text: UnsafeRawBufferPointer, from start: Int) -> Int? {
+    private static func find(_ needle: UnsafeRawBufferPointer, in text: UnsafeRawBufferPointer, from start: Int) -> Int?
+    {
         guard let first = needle.first, text.count >= needle.count else { return nil }
         var place = start
         while place <= text.count - needle.count {

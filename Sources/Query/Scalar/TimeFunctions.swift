@@ -36,7 +36,8 @@ package enum TimeFunctions {
         let bytes = Array(text.utf8)
         let trimmed = bytes.drop { isSQLSpace($0) }
         let digits = trimmed.prefix { $0 &- 0x30 < 10 }
-        let name = String(decoding: trimmed.dropFirst(digits.count).filter { !isSQLSpace($0) }.map(foldedASCII), as: UTF8.self)
+        let name = String(
+            decoding: trimmed.dropFirst(digits.count).filter { !isSQLSpace($0) }.map(foldedASCII), as: UTF8.self)
         guard let unit = units.first(where: { $0.names.contains(name) })?.width else { return nil }
         guard !digits.isEmpty else { return unit }
         return Int64(String(decoding: digits, as: UTF8.self)).flatMap { unit.times($0) }
@@ -47,7 +48,9 @@ package enum TimeFunctions {
         if value.isNull { return nil }
         if case .text(let text) = value {
             let name = String(decoding: text.string.utf8.map(foldedASCII), as: UTF8.self)
-            if truncations.contains(name), let unit = units.first(where: { $0.names.contains(name) }) { return unit.width }
+            if truncations.contains(name), let unit = units.first(where: { $0.names.contains(name) }) {
+                return unit.width
+            }
         }
         throw Fault(
             .invalid,
