@@ -92,7 +92,10 @@ let package = Package(
             path: "Tests/EventStoreTests", swiftSettings: strict),
         .testTarget(name: "TidyTests", path: "Tests/TidyTests", exclude: ["ratchet.txt"], swiftSettings: strict),
         .testTarget(
-            name: "QueryTests", dependencies: ["EventStoreQuery", "EventStoreCore"],
+            name: "QueryTests",
+            dependencies: [
+                "EventStoreQuery", "EventStoreCore", .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
             path: "Tests/QueryTests", swiftSettings: strict),
     ]
 )
