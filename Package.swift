@@ -53,7 +53,10 @@ let package = Package(
             dependencies: ["EventStoreCore", .product(name: "GRDB", package: "GRDB.swift")],
             path: "Sources/Catalog", swiftSettings: strict),
         .target(
-            name: "EventStoreQuery", dependencies: ["EventStoreCore", "EventStoreSegments"],
+            name: "EventStoreQuery",
+            dependencies: [
+                "EventStoreCore", "EventStoreSegments", .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
             path: "Sources/Query", swiftSettings: strict),
         .target(
             name: "EventStore",
