@@ -8,19 +8,19 @@ struct SQLCommand: ParsableCommand {
         commandName: "sql",
         abstract: "Ask a question in SQL.",
         discussion: """
-            A SELECT over events (id, entity, type, timestamp, sequence, received, every attribute by its name,
-            attributes), entities and segments. The text comes from the command line, a file or standard
-            input. Times are milliseconds; '2026-11-23' and RFC 3339 texts compare with them. In a terminal
-            1,000 rows are shown; --limit 0 shows all.
+            A SELECT over events (id, entity, type, timestamp, sequence, received, each attribute by its name, \
+            attributes), entities and segments. Times are milliseconds; '2026-11-23' and RFC 3339 texts compare \
+            with them. On a terminal 1,000 rows are shown; --limit 0 shows all. docs/sql.md is the reference.
 
             Examples:
-              eventstore sql events 'SELECT type, count(*) AS n FROM events GROUP BY type ORDER BY n DESC'
-              eventstore sql events "SELECT path, count(*) AS n FROM events WHERE status >= 500
-                AND timestamp >= '2026-11-23' GROUP BY path ORDER BY n DESC LIMIT 10"
-              eventstore sql events "SELECT time_bucket('1 day', timestamp) AS day, quantile(duration_ms, 0.95)
-                FROM events WHERE entity = :site GROUP BY day ORDER BY day" --param site=shop.example
-              eventstore sql events 'SELECT * FROM events WHERE timestamp >= :since' --param since:time=-24h
-              eventstore sql events --file report.sql --format csv --timing
+              eventstore sql events 'SELECT type, count(*) FROM events GROUP BY type'
+              eventstore sql events "SELECT path, count(*) AS n FROM events \\
+                WHERE status >= 500 AND timestamp >= '2026-11-23' \\
+                GROUP BY path ORDER BY n DESC LIMIT 10"
+              eventstore sql events "SELECT time_bucket('1 day', timestamp) AS day, \\
+                quantile(duration_ms, 0.95) FROM events WHERE entity = :site \\
+                GROUP BY day ORDER BY day" --param site=shop.example
+              eventstore sql events --file report.sql --param since:time=-24h --json
               eventstore sql events 'SELECT count(DISTINCT ip) FROM events' --explain
             """)
 
@@ -80,10 +80,10 @@ struct SQLCommand: ParsableCommand {
         var values: [String: QueryValue] = [:]
         for text in parameters {
             let parameter: SQLParameter
-            do {
-                let (now, zone) = (access.time.nowMs, access.time.zone)
+            let (now, zone) = (access.time.nowMs, access.time.zone)
+            do throws(SQLParameter.Problem) {
                 parameter = try SQLParameter(parsing: text) { TimeExpression.parse($0, nowMs: now, zone: zone) }
-            } catch let problem as SQLParameter.Problem { throw CLIFailure.usage("--param \(problem.message)") }
+            } catch { throw CLIFailure.usage("--param \(error.message)") }
             guard values.updateValue(parameter.value, forKey: parameter.name) == nil else {
                 throw CLIFailure.usage("--param \(parameter.name) is given twice")
             }
