@@ -34,13 +34,7 @@ struct SQLCommand: ParsableCommand {
     @Option(help: ArgumentHelp("File with the query; - is standard input.", valueName: "file"))
     var file: String?
 
-    @Option(
-        name: .customLong("param"), parsing: .unconditionalSingleValue,
-        help: ArgumentHelp(
-            "Value of :NAME. Numbers, true, false and null are what they look like, the rest is text; quotes or "
-                + "NAME:text=VALUE force text, NAME:time=VALUE takes a time as --since does.",
-            valueName: "name=value"))
-    var parameters: [String] = []
+    @OptionGroup var parameters: SQLParameterOptions
 
     @Flag(help: "Say how the query would run instead of running it, as EXPLAIN in front of it does.")
     var explain = false
@@ -62,7 +56,7 @@ struct SQLCommand: ParsableCommand {
     }
 
     func run() throws {
-        let parameters = try values()
+        let parameters = try parameters.values(access.time)
         var text = try SQLText.read(argument: query, file: file)
         if explain { text = text.explained() }
         let terminal = Terminal.current()
@@ -74,21 +68,6 @@ struct SQLCommand: ParsableCommand {
         } catch let error as EventStoreError {
             throw text.failure(error, width: terminal.width, unicode: terminal.unicode)
         }
-    }
-
-    private func values() throws -> [String: QueryValue] {
-        var values: [String: QueryValue] = [:]
-        for text in parameters {
-            let parameter: SQLParameter
-            let (now, zone) = (access.time.nowMs, access.time.zone)
-            do throws(SQLParameter.Problem) {
-                parameter = try SQLParameter(parsing: text) { TimeExpression.parse($0, nowMs: now, zone: zone) }
-            } catch { throw CLIFailure.usage("--param \(error.message)") }
-            guard values.updateValue(parameter.value, forKey: parameter.name) == nil else {
-                throw CLIFailure.usage("--param \(parameter.name) is given twice")
-            }
-        }
-        return values
     }
 
     private func print(_ cursor: QueryCursor, _ text: SQLText, _ terminal: Terminal) throws {

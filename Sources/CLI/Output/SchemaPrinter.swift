@@ -97,7 +97,7 @@ package enum SchemaPrinter {
         func short(_ ms: Int64) -> String { String(times.rfc3339(ms).prefix(19)).replacing("T", with: " ") }
         let entities = type.entities == 1 ? "1 entity" : "\(TextLayout.grouped(type.entities)) entities"
         let events = type.events == 1 ? "1 event" : "\(TextLayout.grouped(type.events)) events"
-        let span = "\(short(type.firstTimestamp)) to \(short(type.lastTimestamp)) \(times.zone.identifier)"
+        let span = "\(short(type.firstTimestamp)) to \(short(type.lastTimestamp)) \(times.zoneName)"
         let head = terminal.bold(TextLayout.harmless(type.type)) + terminal.faint("  \(events) of \(entities), \(span)")
         guard !type.attributes.isEmpty else { return head + "\n" }
         var table = TableLayout(
