@@ -27,7 +27,8 @@ package struct EventStoreCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             InitCommand.self, ImportCommand.self, EventsCommand.self, SQLCommand.self, SchemaCommand.self,
-            ChartCommand.self, TailCommand.self, StatsCommand.self, VerifyCommand.self, CompactCommand.self, DemoCommand.self,
+            ChartCommand.self, TailCommand.self, StatsCommand.self, VerifyCommand.self, CompactCommand.self,
+            DemoCommand.self,
         ])
 
     package init() {}

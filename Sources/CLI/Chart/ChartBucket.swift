@@ -110,13 +110,12 @@ package struct ChartGrid: Sendable, Equatable {
         end = next
     }
 
-    /// The bars of starts that somebody else computed; where some are missing in between, they are filled in.
+    /// The bars of starts within the calendar that somebody else computed; where some are missing in between, they are filled in.
     /// `nil` without starts, or when there would be too many bars.
     package init?(starts known: [Int64]) {
         let sorted = Set(known).sorted()
         guard let first = sorted.first, let last = sorted.last else { return nil }
-        let gaps = zip(sorted, sorted.dropFirst()).map { $1.subtractingReportingOverflow($0).partialValue }
-        guard gaps.allSatisfy({ $0 > 0 }) else { return nil }
+        let gaps = zip(sorted, sorted.dropFirst()).map { $1 - $0 }
         let step = gaps.min() ?? 3_600_000
         guard (last - first) / step < Int64(ChartGrid.barsMax) else { return nil }
         var starts = [first]

@@ -22,8 +22,9 @@ package struct ChartRows {
     package mutating func add(_ row: [QueryValue]) throws {
         count += 1
         guard count <= ChartRows.rowsMax else { throw CLIFailure.usage("--sql gives too many rows to draw") }
-        guard case .integer(let start) = row[0] else {
-            if row[0] == .null { return }
+        if row[0] == .null { return }
+        // No time of the calendar is greater, and within it no arithmetic overflows.
+        guard case .integer(let start) = row[0], start.magnitude < 1 << 50 else {
             throw CLIFailure.usage("--sql: the first column is no time; begin with time_bucket('1 hour', timestamp)")
         }
         let value: Double

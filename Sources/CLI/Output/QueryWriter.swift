@@ -100,7 +100,8 @@ package final class QueryWriter {
             switch batch[row, index] {
             case .null: continue
             case .text(let text): field = CSVText.quoted(text)
-            case .integer(let number): field = CSVText.field(column.isTime ? .time(number) : .integer(number), times: times)
+            case .integer(let number):
+                field = CSVText.field(column.isTime ? .time(number) : .integer(number), times: times)
             case .double(let number): field = CSVText.field(.double(number), times: times)
             }
             target.append(contentsOf: field.utf8)

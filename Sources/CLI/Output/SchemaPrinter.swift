@@ -122,7 +122,9 @@ package enum SchemaPrinter {
     /// `integer`, or with shares when mixed: `! integer 98 %, string 2 %`.
     private static func kinds(_ attribute: AttributeSchema) -> String {
         guard attribute.isMixed else { return attribute.kinds.first?.kind ?? "" }
-        let shares = attribute.kinds.map { "\($0.kind) \(percent(Double($0.count) / Double(max(1, attribute.events))))" }
+        let shares = attribute.kinds.map {
+            "\($0.kind) \(percent(Double($0.count) / Double(max(1, attribute.events))))"
+        }
         return "! " + shares.joined(separator: ", ")
     }
 

@@ -138,10 +138,12 @@ final class SchemaTally {
         BatchFilter(rows, filter).forEachMatch { row in
             let number = Int(rows.shape.base[row])
             let shape = rows.shapes[number]
-            let plan = plans[number] ?? {
-                let type = self.type(rows.typeNumbers[Int(shape.type)])
-                return (type, shape.columns.map { type.attribute(rows.attributeNumbers[Int($0.attribute)]) })
-            }()
+            let plan =
+                plans[number]
+                ?? {
+                    let type = self.type(rows.typeNumbers[Int(shape.type)])
+                    return (type, shape.columns.map { type.attribute(rows.attributeNumbers[Int($0.attribute)]) })
+                }()
             plans[number] = plan
             let time = rows.timestamp.base[row]
             plan.type.events += 1
