@@ -21,7 +21,7 @@ extension StoreEngine {
         switch parsed.body {
         case .native(let query): return try NativeRun(self, query)
         case .general(let statement):
-            throw Fault(.invalid, "not yet: \(statement.reason)")
+            return try GeneralRun(self, statement)
         }
     }
 

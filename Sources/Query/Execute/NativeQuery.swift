@@ -40,7 +40,7 @@ package final class NativeQuery {
     private let source: any ScanSource
     private let environment: QueryEnvironment
     private let units: [ScanUnit]
-    private let scan: ScanPlan
+    private let scan: UnitPlan
     private var workers: [QueryWorker] = []
     /// Rows ready to be handed out, a column each.
     private var ready: [[SQLValue]]?
@@ -63,7 +63,7 @@ package final class NativeQuery {
         self.source = source
         self.environment = environment
         columns = zip(query.items, plan.query.items).map { (name: $0.name, isTime: $1.expression.isTime) }
-        scan = plan.scope.isEmpty ? ScanPlan(units: []) : try source.plan(plan.scope)
+        scan = plan.scope.isEmpty ? UnitPlan(units: []) : try source.plan(plan.scope)
         units = scan.units
         // Errors of the query itself come before the first row.
         workers = [try QueryWorker(plan, source, environment)]

@@ -92,7 +92,7 @@ struct TableColumn {
                 "\"" + column.name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
                 + "\""
             switch column.affinity {
-            case .none: return name + " HIDDEN"
+            case .none, .blob: return name + " HIDDEN"
             case .text: return name + " TEXT"
             case .numeric, .integer, .real: return name + " INTEGER"
             }
