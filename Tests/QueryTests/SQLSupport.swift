@@ -107,7 +107,8 @@ enum SQLTest {
         case .null: "NULL"
         case .integer(let number): "\(number)"
         case .double(let number): "\(number)"
-        case .text(let text): "'\(text.string.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''"))'"
+        case .text(let text):
+            "'\(text.string.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''"))'"
         }
     }
 

@@ -113,7 +113,7 @@ public struct EventQuery: Sendable {
         query.isDistinct = isDistinct
         for column in columns {
             let expression = try column.tree(names)
-            query.items.append(SelectItem(expression, name: column.alias ?? column.text))
+            query.items.append(SelectItem(expression, name: column.alias ?? column.title))
         }
         for (column, item) in zip(columns, query.items) {
             if let alias = column.alias { names.aliases.append((alias, item.expression)) }
@@ -165,6 +165,9 @@ public struct QueryExpression: Sendable {
         self.text = text
         self.tree = tree
     }
+
+    /// The text without the brackets that operators put around themselves.
+    var title: String { text.hasPrefix("(") ? String(text.dropFirst().dropLast()) : text }
 
     /// The same under a name of its own, for `select(_:)`; `column(_:)` finds it in the other clauses.
     public func `as`(_ name: String) -> QueryExpression {
