@@ -6,11 +6,15 @@ import EventStoreSegments
 
 /// One attribute of one type.
 final class AttributeTally {
+    /// Of the store, so that estimates are the same whenever they are made.
+    private let seed: UInt64
     /// By raw value of the kind.
     var kinds = [Int](repeating: 0, count: 5)
     var integers: ClosedRange<Int64>?
     var doubles: ClosedRange<Double>?
     var values = ValueTally()
+
+    init(seed: UInt64) { self.seed = seed }
 
     func merge(_ other: AttributeTally, cap: Int) {
         for kind in kinds.indices { kinds[kind] += other.kinds[kind] }
@@ -33,8 +37,8 @@ final class AttributeTally {
         // An empty buffer may have no address.
         var zero: UInt64 = 0
         let hash =
-            text.baseAddress.map { Hash.bytes($0, count: text.count, seed: AttributeTally.seed(kind)) }
-            ?? Hash.bytes(&zero, count: 0, seed: AttributeTally.seed(kind))
+            text.baseAddress.map { Hash.bytes($0, count: text.count, seed: salt(kind)) }
+            ?? Hash.bytes(&zero, count: 0, seed: salt(kind))
         values.add(hash, count: count, cap: cap) {
             let sample = AttributeTally.sample(text)
             return kind == .json ? .json(sample) : .string(sample)
@@ -44,7 +48,7 @@ final class AttributeTally {
     func add(integer: Int64, cap: Int) {
         kinds[Int(ValueKind.integer.rawValue)] += 1
         integers = AttributeTally.union(integers, integer...integer)
-        values.add(AttributeTally.hash(integer), cap: cap) { .integer(integer) }
+        values.add(hashed(integer), cap: cap) { .integer(integer) }
     }
 
     func add(double: Double, cap: Int) {
@@ -52,18 +56,18 @@ final class AttributeTally {
         if !double.isNaN { doubles = AttributeTally.union(doubles, double...double) }
         // 5 and 5.0 are one value, as in SQL.
         let hash =
-            Int64(exactly: double).map { AttributeTally.hash($0) }
-            ?? Hash.mix(double.bitPattern, AttributeTally.seed(.double))
+            Int64(exactly: double).map { hashed($0) }
+            ?? Hash.mix(double.bitPattern, salt(.double))
         values.add(hash, cap: cap) { .double(double) }
     }
 
     func add(bool: Bool, count: Int, cap: Int) {
         kinds[Int(ValueKind.bool.rawValue)] += count
-        values.add(Hash.mix(bool ? 1 : 0, AttributeTally.seed(.bool)), count: count, cap: cap) { .bool(bool) }
+        values.add(Hash.mix(bool ? 1 : 0, salt(.bool)), count: count, cap: cap) { .bool(bool) }
     }
 
-    private static func seed(_ kind: ValueKind) -> UInt64 { Hash.seed &+ UInt64(kind.rawValue) }
-    private static func hash(_ integer: Int64) -> UInt64 { Hash.mix(UInt64(bitPattern: integer), seed(.integer)) }
+    private func salt(_ kind: ValueKind) -> UInt64 { seed &+ UInt64(kind.rawValue) }
+    private func hashed(_ integer: Int64) -> UInt64 { Hash.mix(UInt64(bitPattern: integer), salt(.integer)) }
 
     /// The beginning of a text, whole characters of UTF-8.
     private static func sample(_ text: UnsafeRawBufferPointer) -> String {
@@ -81,10 +85,13 @@ final class TypeTally {
     var entities = Set<UInt32>()
     /// By number.
     var attributes: [UInt32: AttributeTally] = [:]
+    private let seed: UInt64
+
+    init(seed: UInt64) { self.seed = seed }
 
     func attribute(_ number: UInt32) -> AttributeTally {
         if let known = attributes[number] { return known }
-        let fresh = AttributeTally()
+        let fresh = AttributeTally(seed: seed)
         attributes[number] = fresh
         return fresh
     }
@@ -93,14 +100,20 @@ final class TypeTally {
 /// Everything counted by one thread.
 final class SchemaTally {
     private(set) var types: [UInt32: TypeTally] = [:]
+    private let seed: UInt64
     private let trackedMax: Int
     private var tracked = 0
 
     /// Memory a counted value takes, its sample included: bytes.
     private static let trackedBytes = 640
 
-    /// - Parameter budget: bytes for counted values, all attributes together; beyond it each attribute gets a few.
-    init(budget: Int) { trackedMax = budget / SchemaTally.trackedBytes }
+    /// - Parameters:
+    ///   - seed: of hashes; tallies that are merged have the same.
+    ///   - budget: bytes for counted values, all attributes together; beyond it each attribute gets a few.
+    init(seed: UInt64, budget: Int) {
+        self.seed = seed
+        trackedMax = budget / SchemaTally.trackedBytes
+    }
 
     /// When memory is used up, attributes with a handful of values are still counted exactly.
     private static let valuesMin = 64
@@ -108,7 +121,7 @@ final class SchemaTally {
 
     private func type(_ number: UInt32) -> TypeTally {
         if let known = types[number] { return known }
-        let fresh = TypeTally()
+        let fresh = TypeTally(seed: seed)
         types[number] = fresh
         return fresh
     }

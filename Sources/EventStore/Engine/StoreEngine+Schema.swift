@@ -21,7 +21,7 @@ extension StoreEngine {
     private func schema(
         _ filter: RowFilter, _ snapshot: Published, _ missingIsDamage: Bool, _ progress: (@Sendable (Double) -> Void)?
     ) throws(Fault) -> StoreSchema {
-        let tally = SchemaTally(budget: context.memoryBudget / 2)
+        let tally = SchemaTally(seed: context.tallySeed, budget: context.memoryBudget / 2)
         for batch in snapshot.memory where batch.times.overlaps(filter.times) { tally.add(batch.rows, filter) }
         let handles = snapshot.segments.all.filter { $0.times.overlaps(filter.times) }
         let threads = min(context.threads, handles.count)
@@ -42,6 +42,11 @@ extension StoreEngine {
         schema.damage = damage.first.map { EventStoreError($0) }
         return schema
     }
+}
+
+extension ReadContext {
+    /// The store's own: nobody outside can choose values for it, and estimates do not change from run to run.
+    fileprivate var tallySeed: UInt64 { settings.storeID.reduce(0x9e37_79b9_7f4a_7c15) { Hash.mix($0, UInt64($1)) } }
 }
 
 /// What one thread at a time counts with. `@unchecked Sendable`: the pool hands a worker to one thread at a time,
@@ -67,11 +72,12 @@ private final class SchemaWorkers: Sendable {
     private let idle: Mutex<[SchemaWorker]>
 
     init(_ context: ReadContext, _ filter: RowFilter, _ missingIsDamage: Bool, threads: Int) {
+        let (seed, budget) = (context.tallySeed, context.memoryBudget / 2 / threads)
         idle = Mutex(
             (0..<threads).map { _ in
                 let scan = PartitionScan(context, filter)
                 scan.missingIsDamage = missingIsDamage
-                return SchemaWorker(scan, SchemaTally(budget: context.memoryBudget / 2 / threads))
+                return SchemaWorker(scan, SchemaTally(seed: seed, budget: budget))
             })
     }
 

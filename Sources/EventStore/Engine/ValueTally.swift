@@ -1,7 +1,7 @@
 // Distinct values and the most frequent of them, in bounded memory.
 //
 // Up to a bound every value is counted. Beyond it the number of distinct values is estimated with HyperLogLog
-// (Flajolet, Fusy, Gandouet, Meunier 2007), and the less frequent half of the counted values is dropped whenever
+// (Flajolet, Fusy, Gandouet, Meunier 2007; the estimator of O. Ertl 2017), and the less frequent half of the counted values is dropped whenever
 // the table is full, so that counts become lower bounds (after lossy counting: Manku, Motwani 2002).
 
 import EventStoreCore
@@ -28,8 +28,11 @@ struct ValueTally {
     private var slots = [UInt32](repeating: 0, count: 16)
     /// Empty as long as every value is counted.
     private var registers: [UInt8] = []
+    /// Distinct values there were for certain when the table was full.
+    private var certain = 0
 
-    private static let registerBits = 11
+    /// A standard error of 1.6 percent.
+    private static let registerBits = 12
     private static let registerCount = 1 << registerBits
 
     /// Values counted: what the table costs memory for.
@@ -37,7 +40,7 @@ struct ValueTally {
     var isExact: Bool { registers.isEmpty }
 
     /// Distinct values, exact or estimated.
-    var distinct: Int { isExact ? entries.count : max(estimate, entries.count) }
+    var distinct: Int { isExact ? entries.count : max(estimate, certain) }
 
     /// Counts a value by its hash; `sample` is asked for when it is new.
     mutating func add(_ hash: UInt64, count: Int = 1, cap: Int = valuesMax, sample: () -> AttributeValue) {
@@ -59,6 +62,7 @@ struct ValueTally {
     mutating func merge(_ other: ValueTally, cap: Int) {
         if !other.isExact {
             startSketch()
+            certain = max(certain, other.certain)
             for index in registers.indices { registers[index] = max(registers[index], other.registers[index]) }
         }
         for entry in other.entries { add(entry.hash, count: entry.count, cap: cap) { entry.sample } }
@@ -104,6 +108,7 @@ struct ValueTally {
     /// Keeps the more frequent half.
     private mutating func makeRoom(_ cap: Int) {
         startSketch()
+        certain = max(certain, entries.count + 1)
         entries.sort { $0.count > $1.count }
         entries.removeLast(entries.count - cap / 2)
         rebuild(size: slots.count)
@@ -117,18 +122,46 @@ struct ValueTally {
         for entry in entries { sketch(entry.hash) }
     }
 
+    private static let rankMax = 64 - registerBits + 1
+
     private mutating func sketch(_ hash: UInt64) {
         let index = Int(truncatingIfNeeded: hash >> UInt64(64 - ValueTally.registerBits))
-        let rest = hash << UInt64(ValueTally.registerBits) | 1
+        let rest = hash << UInt64(ValueTally.registerBits) | 1 << UInt64(ValueTally.registerBits - 1)
         registers[index] = max(registers[index], UInt8(rest.leadingZeroBitCount + 1))
     }
 
+    /// "New cardinality estimation algorithms for HyperLogLog sketches", algorithm 6: no bias at either end.
     private var estimate: Int {
         let count = Double(ValueTally.registerCount)
-        let sum = registers.reduce(0.0) { $0 + 1 / Double(1 << UInt64($1)) }
-        let raw = 0.7213 / (1 + 1.079 / count) * count * count / sum
-        let empty = registers.count { $0 == 0 }
-        let isSmall = raw <= 2.5 * count && empty > 0
-        return Int((isSmall ? count * log(count / Double(empty)) : raw).rounded())
+        var ranks = [Double](repeating: 0, count: ValueTally.rankMax + 1)
+        for register in registers { ranks[Int(register)] += 1 }
+        var sum = count * ValueTally.tau(1 - ranks[ValueTally.rankMax] / count)
+        for rank in stride(from: ValueTally.rankMax - 1, through: 1, by: -1) { sum = (sum + ranks[rank]) / 2 }
+        sum += count * ValueTally.sigma(ranks[0] / count)
+        return Int((count * count / (2 * log(2.0) * sum)).rounded())
+    }
+
+    private static func sigma(_ share: Double) -> Double {
+        guard share < 1 else { return .infinity }
+        var (x, y, z) = (share, 1.0, share)
+        while true {
+            x *= x
+            let before = z
+            z += x * y
+            y += y
+            if z == before { return z }
+        }
+    }
+
+    private static func tau(_ share: Double) -> Double {
+        guard share > 0, share < 1 else { return 0 }
+        var (x, y, z) = (share, 1.0, 1 - share)
+        while true {
+            x = x.squareRoot()
+            let before = z
+            y /= 2
+            z -= (1 - x) * (1 - x) * y
+            if z == before { return z / 3 }
+        }
     }
 }
