@@ -9,6 +9,16 @@ package protocol NameCatalog {
     func attributeNames() -> [String]
 }
 
+extension ColumnName {
+    /// The column's own name, whatever its quotes and case in a text.
+    package var spelling: String {
+        switch self {
+        case .fixed(let column): column.rawValue
+        case .attribute(let name): name
+        }
+    }
+}
+
 /// Looks names up as SQLite does columns: without regard to the case of ASCII letters, an exact attribute first.
 final class NameLookup {
     enum Failure: Error {

@@ -98,10 +98,7 @@ struct SelectResolver {
     /// A column alone is called by its own name, however it was written.
     private func name(_ written: Expression, _ resolved: Expression) -> String? {
         guard case .slot = written.node, case .column(let column) = resolved.node else { return nil }
-        switch column {
-        case .fixed(let fixed): return fixed.rawValue
-        case .attribute(let name): return name
-        }
+        return column.spelling
     }
 
     // MARK: Terms of GROUP BY and ORDER BY
@@ -279,12 +276,7 @@ struct SelectResolver {
             switch expression.node {
             case .aggregate: return
             case .column(let column):
-                let name =
-                    switch column {
-                    case .fixed(let fixed): fixed.rawValue
-                    case .attribute(let name): name
-                    }
-                throw .general("the column \(name), which is neither grouped by nor in an aggregate")
+                throw .general("the column \(column.spelling), which is neither grouped by nor in an aggregate")
             default: for child in expression.children { try check(child) }
             }
         }
