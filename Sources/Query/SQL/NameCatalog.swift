@@ -29,6 +29,10 @@ final class NameLookup {
 
     private let catalog: any NameCatalog
     private lazy var attributes = catalog.attributeNames()
+    /// Made when several names have been looked for among the attributes one by one.
+    private lazy var byLowerCase = Dictionary(grouping: attributes, by: ASCII.lowercased)
+    private var searches = 0
+    private static let searchesMax = 16
 
     init(_ catalog: any NameCatalog) { self.catalog = catalog }
 
@@ -36,7 +40,10 @@ final class NameLookup {
 
     func attribute(_ name: String) throws(Failure) -> String {
         if catalog.hasAttribute(name) { return name }
-        let found = attributes.filter { ASCII.equal($0, name) }
+        searches += 1
+        let found =
+            searches > Self.searchesMax
+            ? byLowerCase[ASCII.lowercased(name)] ?? [] : attributes.filter { ASCII.equal($0, name) }
         guard let first = found.first else { throw .unknown }
         if found.count > 1 { throw .ambiguous(found.sorted()) }
         return first

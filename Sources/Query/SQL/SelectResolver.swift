@@ -271,8 +271,10 @@ struct SelectResolver {
     /// Columns that are neither grouped by nor inside an aggregate have a value of SQLite's choosing.
     private func refuseBareColumns(_ query: SelectQuery) throws(ParseStop) {
         let keys = Set(query.groupBy)
+        // Most keys are columns; then no larger expression needs to be compared.
+        let areColumns = query.groupBy.allSatisfy { $0.children.isEmpty }
         func check(_ expression: Expression) throws(ParseStop) {
-            if keys.contains(expression) { return }
+            if !areColumns || expression.children.isEmpty, keys.contains(expression) { return }
             switch expression.node {
             case .aggregate: return
             case .column(let column):
