@@ -15,6 +15,7 @@ import Testing
 
     static func compare(seed: UInt64, statements: Int) throws {
         var generator = SeededGenerator(seed: seed)
+        var sample: Sample?
         var counts = (nonEmpty: 0, refused: 0)
         for number in 0..<statements {
             if number % 250 == 0 { sample = Sample(&generator) }
@@ -50,8 +51,6 @@ import Testing
         #expect(counts.refused * 10 < statements)
     }
 
-    @TaskLocal private static var unused = 0
-    private nonisolated(unsafe) static var sample: Sample?
 }
 
 /// Rows of all kinds of values, in a mock and in a table of SQLite.
@@ -152,7 +151,7 @@ private struct StatementMaker {
                 "SELECT \(list) FROM events e WHERE \(conditions("e")) ORDER BY \(order) LIMIT \(pick([3, 50]))", true
             )
         case 4, 5:
-            let kind = pick(["JOIN", "LEFT JOIN", "CROSS JOIN"])
+            let kind = pick(["JOIN", "LEFT JOIN", "CROSS JOIN", "RIGHT JOIN", "FULL JOIN"])
             return (
                 "SELECT e.sequence, f.sequence, f.y FROM events e \(kind) events f ON \(link("f", "e"))"
                     + (chance(60) ? " AND \(condition("f"))" : "") + " WHERE \(conditions("e"))", false

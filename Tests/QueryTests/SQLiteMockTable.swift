@@ -95,10 +95,14 @@ final class MockTable: EventTable {
         case .oneOf(let others): return others.contains { order(value, $0) == 0 }
         case .like(let pattern):
             guard case .text(let text) = value else { return true }
-            return matches(Array(text.string.utf8), Array(pattern.string.utf8), any: 0x25, one: 0x5f, folds: true)
+            return matches(
+                text.string.unicodeScalars.map(\.value), pattern.string.unicodeScalars.map(\.value), any: 0x25,
+                one: 0x5f, folds: true)
         case .glob(let pattern):
             guard case .text(let text) = value, !pattern.string.contains("[") else { return true }
-            return matches(Array(text.string.utf8), Array(pattern.string.utf8), any: 0x2a, one: 0x3f, folds: false)
+            return matches(
+                text.string.unicodeScalars.map(\.value), pattern.string.unicodeScalars.map(\.value), any: 0x2a,
+                one: 0x3f, folds: false)
         }
     }
 
@@ -109,14 +113,14 @@ final class MockTable: EventTable {
         case (.text, _): return 1
         case (_, .text): return -1
         case (.integer(let a), .double(let b)): return a == Int64(exactly: b) ? 0 : Double(a) < b ? -1 : 1
-        case (.double(let a), .integer(let b)): return Int64(exactly: a) == b ? 0 : a < Double(b) ? -1 : 1
+        case (.double(let a), .integer(let b)): return -order(.integer(b), .double(a))
         case (.double(let a), .double(let b)): return a < b ? -1 : a > b ? 1 : 0
         default: return 0
         }
     }
 
-    private static func matches(_ text: [UInt8], _ pattern: [UInt8], any: UInt8, one: UInt8, folds: Bool) -> Bool {
-        func fold(_ byte: UInt8) -> UInt8 { folds && byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte }
+    private static func matches(_ text: [UInt32], _ pattern: [UInt32], any: UInt32, one: UInt32, folds: Bool) -> Bool {
+        func fold(_ byte: UInt32) -> UInt32 { folds && byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte }
         func match(_ t: Int, _ p: Int) -> Bool {
             guard p < pattern.count else { return t == text.count }
             if pattern[p] == any { return (t...text.count).contains { match($0, p + 1) } }

@@ -30,8 +30,8 @@ final class QuerySnapshot: ScanSource {
 
     // MARK: Units
 
-    func plan(_ scope: ScanScope) throws(Fault) -> ScanPlan {
-        var plan = ScanPlan(units: [])
+    func plan(_ scope: ScanScope) throws(Fault) -> UnitPlan {
+        var plan = UnitPlan(units: [])
         for handle in published.segments.all {
             plan.segments += 1
             guard handle.times.overlaps(scope.times) else {
@@ -44,7 +44,7 @@ final class QuerySnapshot: ScanSource {
         return plan
     }
 
-    private func add(_ handle: SegmentHandle, _ scope: ScanScope, _ plan: inout ScanPlan) throws(Fault) {
+    private func add(_ handle: SegmentHandle, _ scope: ScanScope, _ plan: inout UnitPlan) throws(Fault) {
         if let entities = scope.entities {
             let entries = try handle.entries(context.catalog, of: entities)
             for entry in entries {
@@ -82,7 +82,7 @@ final class QuerySnapshot: ScanSource {
         }
     }
 
-    private func addMemory(_ scope: ScanScope, _ plan: inout ScanPlan) {
+    private func addMemory(_ scope: ScanScope, _ plan: inout UnitPlan) {
         var group: [MemoryBatch] = []
         var rows = 0
         func close() {

@@ -189,14 +189,14 @@ final class QuantileAccumulator: Accumulator {
         guard group < groupCount, starts[group] < starts[group + 1] else { return .null }
         let list = UnsafeMutableBufferPointer(
             start: sorted.base + starts[group], count: starts[group + 1] - starts[group])
-        return .double(Quantile.select(list, p))
+        return .double(QuantileSelection.select(list, p))
     }
 
     var byteCount: Int { values.byteCount * 2 + groups.byteCount }
 }
 
 /// Linear interpolation between the two nearest ranks: rank p (n - 1), counted from 0.
-enum Quantile {
+enum QuantileSelection {
     static func select(_ values: UnsafeMutableBufferPointer<Double>, _ p: Double) -> Double {
         let position = p * Double(values.count - 1)
         let lower = Int(position.rounded(.down))

@@ -36,12 +36,12 @@ package struct NativeCounts: Sendable {
 /// One query over one snapshot. One thread at a time.
 package final class NativeQuery {
     package let columns: [(name: String, isTime: Bool)]
-    private let plan: NativePlan
-    private let source: any ScanSource
-    private let environment: QueryEnvironment
-    private let units: [ScanUnit]
-    private let scan: ScanPlan
-    private var workers: [QueryWorker] = []
+    let plan: NativePlan
+    let source: any ScanSource
+    let environment: QueryEnvironment
+    let units: [ScanUnit]
+    let scan: UnitPlan
+    private(set) var workers: [QueryWorker] = []
     /// Rows ready to be handed out, a column each.
     private var ready: [[SQLValue]]?
     private var readyPosition = 0
@@ -63,7 +63,7 @@ package final class NativeQuery {
         self.source = source
         self.environment = environment
         columns = zip(query.items, plan.query.items).map { (name: $0.name, isTime: $1.expression.isTime) }
-        scan = plan.scope.isEmpty ? ScanPlan(units: []) : try source.plan(plan.scope)
+        scan = plan.scope.isEmpty ? UnitPlan(units: []) : try source.plan(plan.scope)
         units = scan.units
         // Errors of the query itself come before the first row.
         workers = [try QueryWorker(plan, source, environment)]

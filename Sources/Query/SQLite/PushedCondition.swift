@@ -63,7 +63,7 @@ struct PushRules {
             // Any other side is turned into a number where it looks like one, before it comes here.
             if case .text = value { return .drop }
             return .push(test)
-        case .none:
+        case .none, .blob:
             if comparison.isLiteral { return .push(test) }
             return traits.isCompound ? .drop : attribute(operation, value, test)
         }
@@ -99,7 +99,7 @@ struct PushRules {
             guard texts.count == values.count else { return .drop }
             return traits.isCompound && texts.contains(where: NumberLikeText.isNumeric) ? .drop : .push(test)
         case .integer, .numeric, .real: return texts.isEmpty ? .push(test) : .drop
-        case .none:
+        case .none, .blob:
             // A written list has no affinity (sqlite.org/datatype3.html: "a IN (x)" is "a = +x").
             guard traits.selectsLists else { return .push(test) }
             if traits.isCompound { return .drop }

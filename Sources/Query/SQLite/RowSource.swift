@@ -11,6 +11,9 @@ struct SourceCondition {
 protocol RowSource: AnyObject {
     var name: String { get }
     var columns: [TableColumn] { get }
+    /// The column that tells rows apart and stays the same from scan to scan, one number beyond the last if it is no
+    /// column of the table. SQLite unites the scans of an `OR` by it and finds what a RIGHT JOIN did not match.
+    var rowColumn: Int { get }
     /// Whether rows can come by (timestamp, sequence).
     var isOrdered: Bool { get }
     func scan(columns: [Int], _ conditions: [SourceCondition], newestFirst: Bool?) throws(Fault) -> any TableCursor
@@ -20,12 +23,14 @@ protocol RowSource: AnyObject {
 final class EventSource: RowSource {
     let name = "events"
     let columns: [TableColumn]
+    let rowColumn: Int
     let isOrdered = true
     private let table: any EventTable
 
     init(_ table: any EventTable, attributes: [String]) {
         self.table = table
         columns = TableColumn.columns(attributes: attributes)
+        rowColumn = columns.firstIndex { $0.source == .fixed(.sequence) } ?? columns.count
     }
 
     func scan(
@@ -52,6 +57,7 @@ final class EventSource: RowSource {
 final class SmallSource: RowSource {
     let columns: [TableColumn]
     let isOrdered = false
+    var rowColumn: Int { columns.count }
     var name: String { small.rawValue }
     private let small: SmallTable
     private let table: any EventTable
@@ -65,7 +71,7 @@ final class SmallSource: RowSource {
 
     private func loaded() throws(Fault) -> [[SQLValue]] {
         if let rows { return rows }
-        let fetched = try table.rows(of: small)
+        let fetched = try table.rows(of: small).enumerated().map { $1 + [.integer(Int64($0))] }
         rows = fetched
         return fetched
     }

@@ -24,6 +24,8 @@ final class SQLiteContext {
     /// Statements alive in this process: the budget below counts memory of all of SQLite.
     private static let running = Atomic<Int>(0)
 
+    /// Tables are being connected; nothing is planned yet.
+    var isConnecting = false
     /// How long a join may look rows up in the events before its rows are kept in a hash table instead.
     var joinPatience: Duration = .milliseconds(20)
     private(set) var plans: [ScanPlan] = []

@@ -71,7 +71,7 @@ private let connect:
     @convention(c) (
         OpaquePointer?, UnsafeMutableRawPointer?, Int32, UnsafePointer<UnsafePointer<CChar>?>?,
         UnsafeMutablePointer<UnsafeMutablePointer<sqlite3_vtab>?>?, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
-    ) -> Int32 = { connection, auxiliary, _, _, result, _ in
+    ) -> Int32 = { connection, auxiliary, _, _, result, message in
         guard let auxiliary, let result else { return SQLITE_MISUSE }
         let table = Unmanaged<VirtualTable>.fromOpaque(auxiliary)
         let declaration = TableColumn.declaration(table.takeUnretainedValue().source.columns)
@@ -153,5 +153,5 @@ private let column: @convention(c) (CursorPointer?, OpaquePointer?, Int32) -> In
 
 private let rowNumber: @convention(c) (CursorPointer?, UnsafeMutablePointer<sqlite3_int64>?) -> Int32 = {
     pointer, result in
-    run(pointer) { cursor throws(Fault) in result?.pointee = cursor.rowNumber }
+    run(pointer) { cursor throws(Fault) in result?.pointee = try cursor.rowNumber() }
 }

@@ -50,7 +50,7 @@ extension SQLiteRun {
                 result = SQLiteModule.register(source, context, on: connection)
             }
             guard result == SQLITE_OK else { throw SQLiteFault.of(connection, context, text: "") }
-            SQLiteSandbox.lock(connection, context)
+            try SQLiteSandbox.lock(connection, context)
             return connection
         } catch {
             sqlite3_close_v2(connection)

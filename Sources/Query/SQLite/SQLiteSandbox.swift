@@ -20,8 +20,17 @@ enum SQLiteSandbox {
         dropModules(connection)
     }
 
-    /// From here on only what is allowed is done.
-    static func lock(_ connection: OpaquePointer, _ context: SQLiteContext) {
+    /// From here on only what is allowed is done. The tables are connected before, because a module declares its
+    /// columns by what looks like a change of the schema.
+    static func lock(_ connection: OpaquePointer, _ context: SQLiteContext) throws(Fault) {
+        context.isConnecting = true
+        for table in tables {
+            var statement: OpaquePointer?
+            let code = sqlite3_prepare_v2(connection, "SELECT 1 FROM \(table)", -1, &statement, nil)
+            sqlite3_finalize(statement)
+            guard code == SQLITE_OK else { throw SQLiteFault.of(connection, context, text: "") }
+        }
+        context.isConnecting = false
         let pointer = Unmanaged.passUnretained(context).toOpaque()
         sqlite3_set_authorizer(connection, authorize, pointer)
         sqlite3_progress_handler(connection, 1000, goOn, pointer)

@@ -85,14 +85,15 @@ struct TableColumn {
     }
 
     /// The statement that tells SQLite of the columns (`sqlite3_declare_vtab`): attributes are hidden, so that `*`
-    /// gives the fixed columns alone, and have no declared type.
+    /// gives the fixed columns alone. `BLOB` is how a hidden column comes to have no affinity: `HIDDEN` alone would be
+    /// taken for a type, a numeric one.
     static func declaration(_ columns: [TableColumn]) -> String {
         let list = columns.map { column in
             let name =
                 "\"" + column.name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
                 + "\""
             switch column.affinity {
-            case .none: return name + " HIDDEN"
+            case .none, .blob: return name + " BLOB HIDDEN"
             case .text: return name + " TEXT"
             case .numeric, .integer, .real: return name + " INTEGER"
             }

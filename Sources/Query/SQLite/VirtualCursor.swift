@@ -22,7 +22,6 @@ final class VirtualCursor {
     private var half: (position: Int, isText: Bool)?
     private var loop: JoinLoop?
     private(set) var isAtEnd = true
-    private(set) var rowNumber: Int64 = 0
 
     init(_ table: VirtualTable) { self.table = table }
 
@@ -54,7 +53,7 @@ final class VirtualCursor {
     private func begin(_ number: Int) {
         planNumber = number
         plan = table.context.plans[number]
-        positions = [Int](repeating: -1, count: table.source.columns.count)
+        positions = [Int](repeating: -1, count: table.source.columns.count + 1)
         for (position, column) in plan.columns.enumerated() { positions[column] = position }
         loop = JoinLoop(table, plan, positions)
     }
@@ -67,7 +66,6 @@ final class VirtualCursor {
             try loop.timed { () throws(Fault) in hasRow = try cursor.next() }
             if hasRow {
                 if let half, try !belongs(cursor, half) { continue }
-                rowNumber += 1
                 return
             }
             guard let second = waiting, let first = half else { break }
@@ -97,6 +95,15 @@ final class VirtualCursor {
             throw Fault(.invalid, "the column \(table.source.columns[column].name) is read but was not planned for")
         }
         return try current.value(position)
+    }
+
+    /// Rows are numbered by what tells them apart in all scans, not by a count.
+    func rowNumber() throws(Fault) -> Int64 {
+        let position = positions[table.source.rowColumn]
+        guard let current, position >= 0, case .integer(let number) = try current.value(position) else {
+            throw Fault(.invalid, "SQLite asks for the rowid of \(table.source.name), which was not planned for")
+        }
+        return number
     }
 
     // MARK: Comparisons

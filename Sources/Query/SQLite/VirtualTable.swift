@@ -16,6 +16,7 @@ final class VirtualTable {
     }
 
     func plan(_ info: UnsafeMutablePointer<sqlite3_index_info>) throws(Fault) {
+        guard !context.isConnecting else { return }
         var plan = ScanPlan()
         var known: [SourceCondition] = []
         var unknown: [PlannedComparison] = []
@@ -42,6 +43,9 @@ final class VirtualTable {
             }
         }
         plan.columns = usedColumns(info.pointee.colUsed)
+        if context.traits.needsRowNumbers, !plan.columns.contains(source.rowColumn) {
+            plan.columns.append(source.rowColumn)
+        }
         plan.newestFirst = consumeOrder(info)
         let cost = CostModel(source).cost(try source.estimatedRows(known), unknown, columns: plan.columns.count)
         info.pointee.estimatedRows = Int64(min(max(1, cost.rows), 1e15))
@@ -136,7 +140,7 @@ final class VirtualTable {
             plan.comparisons.map { "\(names[$0.column]) \($0.operation.symbol) ?" }
             + plan.nullTests.map { names[$0.column] + ($0.isNull ? " IS NULL" : " IS NOT NULL") }
         if !tests.isEmpty { parts.append("pushed down: " + tests.joined(separator: " AND ")) }
-        let columns = plan.columns.map { names[$0] }
+        let columns = plan.columns.filter { $0 < names.count }.map { names[$0] }
         parts.append("columns: " + (columns.isEmpty ? "none" : columns.joined(separator: ", ")))
         if let newestFirst = plan.newestFirst { parts.append(newestFirst ? "newest first" : "oldest first") }
         return parts.joined(separator: "; ")

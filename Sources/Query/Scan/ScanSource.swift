@@ -52,7 +52,7 @@ package struct ScanUnit: Sendable {
 }
 
 /// The units a query reads, and what was left out.
-package struct ScanPlan: Sendable {
+package struct UnitPlan: Sendable {
     package var units: [ScanUnit]
     /// Segments and entities-in-segments there are, and how many the index ruled out.
     package var segments = 0
@@ -64,7 +64,7 @@ package struct ScanPlan: Sendable {
 
 /// A snapshot of a store, as execution sees it.
 package protocol ScanSource: AnyObject, Sendable {
-    func plan(_ scope: ScanScope) throws(Fault) -> ScanPlan
+    func plan(_ scope: ScanScope) throws(Fault) -> UnitPlan
     func reader(segment: Int64) throws(Fault) -> SegmentReader
     /// One per thread.
     func makeSealer() -> any BlockSealer
