@@ -195,12 +195,44 @@ extension Vector {
         let interner = ValueInterner()
         let codes = UnsafeMutablePointer<UInt32>.allocate(capacity: max(count, 1))
         defer { codes.deallocate() }
-        for row in 0..<count {
-            var code: UInt32 = 0
-            for part in present where code == 0 { code = interner.codeOfIdentical(part.value(row)) }
-            codes[row] = code
-        }
+        codes.update(repeating: 0, count: count)
+        for part in present { part.addCodes(to: codes, interner) }
         return .codes(codes, VectorDictionary(values: interner.allValues), count: count)
+    }
+
+    /// The codes of the rows that are not NULL here, by the interner's values.
+    private func addCodes(to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner) {
+        switch form {
+        case .absent, .ids: return
+        case .codes(let dictionary):
+            var known = [UInt32](repeating: 0, count: dictionary.count + 1)
+            for row in 0..<count {
+                let code = Int(element(row))
+                if code == 0 { continue }
+                if known[code] == 0 { known[code] = interner.codeOfIdentical(dictionary.value(UInt32(code))) }
+                codes[row] = known[code]
+            }
+        case .integers(let base):
+            // By their offset from the least, where that is small.
+            let range = UInt64(bitPattern: greatest &- least)
+            var known = [UInt32](repeating: 0, count: range < 1 << 16 ? Int(range) + 1 : 0)
+            for row in 0..<count {
+                if let nulls, nulls[row] != 0 { continue }
+                let value = base &+ Int64(bitPattern: element(row))
+                if known.isEmpty {
+                    codes[row] = interner.code(integer: value)
+                    continue
+                }
+                let place = Int(value &- least)
+                if known[place] == 0 { known[place] = interner.code(integer: value) }
+                codes[row] = known[place]
+            }
+        case .doubles:
+            for row in 0..<count {
+                if let nulls, nulls[row] != 0 { continue }
+                codes[row] = interner.codeOfIdentical(value(row))
+            }
+        }
     }
 
     /// Integers and booleans together are integers.
