@@ -28,9 +28,10 @@ struct DifferentialTests {
     @Test("Generated queries agree")
     func generated() {
         let threads = Int(Self.setting("THREADS") ?? 2)
-        let run = DifferentialRun("differential", threads: threads)
+        var run = DifferentialRun("differential", threads: threads)
         if let count = Self.setting("QUERIES") {
             let start = Self.setting("SEED") ?? 0
+            run.isVerbose = count < 50
             run.log.say("queries \(start) to \(start + count - 1)")
             run.run(start..<start + count)
         } else {

@@ -46,9 +46,9 @@ struct Checker {
                 referenceSQL: question.writtenForChecks(.reference).sql, got: got.answer, expected: expected.answer)
         }
         if isOverflow(got.answer) != isOverflow(expected.answer) {
-            // SQLite's overflow of sums hangs on the order of rows; then the order-free sum must be the answer.
+            verdict.features.insert("sums overflow in one order of rows")
             expected = data.expected(question, Dialect(exactSums: true))
-            verdict.features.insert("sum overflows in one order only")
+            if isOverflow(got.answer), mayOverflow(question, expected.answer, isNative: got.isNative) { return verdict }
         }
         switch (got.answer, expected.answer) {
         case (.failure, .failure): break
@@ -62,6 +62,15 @@ struct Checker {
             }
         }
         return verdict
+    }
+
+    /// SQLite's overflow of sums hangs on the order of its rows, and a group that HAVING or LIMIT take away is summed
+    /// or not. So: the store must fail where an exact sum of its answer's rows leaves 64 bits, may fail where that of
+    /// any other group does, and must give all other sums. Where SQLite itself runs, its own rule stays.
+    private func mayOverflow(_ question: Question, _ exact: Answer, isNative: Bool) -> Bool {
+        guard let rows = exact.rows else { return true }
+        return !isNative && question.isGeneral || !question.having.isEmpty
+            || rows.contains { $0.contains(ExactSumState.overflow) }
     }
 
     private func isOverflow(_ answer: Answer) -> Bool { answer.failure?.contains("integer overflow") ?? false }

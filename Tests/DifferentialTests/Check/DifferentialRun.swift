@@ -15,6 +15,8 @@ struct DifferentialRun {
     var threads = 1
     /// Of a hundred questions, how many are checked further in each way.
     var extraShare = 8
+    /// Prints each query before it runs.
+    var isVerbose = false
 
     init(_ name: String, threads: Int = 1) {
         log = RunLog(name)
@@ -69,6 +71,7 @@ struct DifferentialRun {
         var generator = QueryGenerator(
             events: data.events, seed: number, truth: data.truth, reads: data.reference.reads)
         let question = generator.question()
+        if isVerbose { log.say("query \(number): \(question.written(.store).sql)") }
         let checker = Checker(data: data, extraShare: extraShare)
         let verdict = checker.check(question)
         log.update { $0.add(verdict) }

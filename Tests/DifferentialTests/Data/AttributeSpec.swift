@@ -82,7 +82,8 @@ extension AttributeSpec {
         .min, .max, .min + 1, .max - 1, 1 << 53, (1 << 53) + 1, -(1 << 53) - 1, 1 << 62, 0, -1, 1,
     ]
     private static let edges: [Double] = [
-        1e308, -1e308, .leastNonzeroMagnitude, 2.2250738585072014e-308, 0.1, 0.30000000000000004, 1e15, 1e16, 0, 9007199254740992, -1.5,
+        1e308, -1e308, .leastNonzeroMagnitude, 2.2250738585072014e-308, 0.1, 0.30000000000000004, 1e15, 1e16, 0,
+        9007199254740992, -1.5,
         123456789012345680, 9.223372036854775e18, -9.223372036854775808e18,
     ]
     private static let anyKind: [AttributeValue] = [

@@ -77,7 +77,8 @@ extension QueryGenerator {
         switch random.below(12) {
         case 0..<4: return timeBucket()
         case 4: return part("lower(\(column("method")))").with(.textual)
-        case 5: return part("substr(\(mention(random.pick(Column.textual))), 1, \(random.within(1...4)))").with(.textual)
+        case 5:
+            return part("substr(\(mention(random.pick(Column.textual))), 1, \(random.within(1...4)))").with(.textual)
         case 6: return part("typeof(\(mention(random.pick(Column.all))))").with(.textual)
         case 7: return "\(column("status")) / 100"
         case 8: return "coalesce(\(mention(random.pick(Column.grouping))), 'none')"

@@ -6,6 +6,7 @@ import Foundation
 final class CalendarTime {
     private let calendar: Calendar
     private let zone: TimeZone
+    private let isUTC: Bool
     private var known: [String: [Int64: Int64]] = [:]
     private var texts: [Int64: String] = [:]
 
@@ -18,6 +19,7 @@ final class CalendarTime {
         calendar.firstWeekday = 2
         self.calendar = calendar
         self.zone = zone
+        isUTC = name == nil
     }
 
     /// The start of the bucket of `width` that `time` falls into: `'5 minutes'`, `'1 day'`, `'2 weeks'`, `'1 month'` …
@@ -34,11 +36,14 @@ final class CalendarTime {
     private func start(_ count: Int, _ unit: String, _ time: Int64) -> Int64? {
         let date = Date(timeIntervalSince1970: Double(time) / 1000)
         switch unit {
-        case "second", "minute", "hour":
-            let unitMs: Int64 = unit == "second" ? 1000 : unit == "minute" ? 60_000 : 3_600_000
-            let widthMs = unitMs * Int64(count)
-            let offset = Int64(zone.secondsFromGMT(for: date)) * 1000
-            return floored(time + offset, widthMs) - offset
+        case "second": return floored(time, Int64(count) * 1000)
+        case "minute": return clockStart(time, Int64(count) * 60_000)
+        case "hour" where count == 1: return clockStart(time, 3_600_000)
+        case "hour":
+            // Of widths that divide a day.
+            var parts = calendar.dateComponents([.year, .month, .day, .hour], from: date)
+            parts.hour = (parts.hour ?? 0) / count * count
+            return calendar.date(from: parts).map { Int64($0.timeIntervalSince1970 * 1000) }
         case "day": return localDay(dayNumber(date) / count * count)
         case "week":
             // Day 4 of 1970, a Monday, begins the first whole week.
@@ -55,6 +60,17 @@ final class CalendarTime {
             return localStart(year: 1970 + (year - 1970) / count * count, month: 1, day: 1)
         default: return nil
         }
+    }
+
+    /// A whole multiple of up to an hour by the clock on the wall; none begins before the clocks last changed.
+    private func clockStart(_ time: Int64, _ width: Int64) -> Int64 {
+        let offset = zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(time) / 1000))
+        let start = floored(time + Int64(offset) * 1000, width) - Int64(offset) * 1000
+        let startDate = Date(timeIntervalSince1970: Double(start) / 1000)
+        guard zone.secondsFromGMT(for: startDate) != offset,
+            let change = zone.nextDaylightSavingTimeTransition(after: startDate)
+        else { return start }
+        return Int64(change.timeIntervalSince1970 * 1000)
     }
 
     func truncated(_ unit: String, _ time: Int64) -> Int64? { bucket("1 " + unit, time) }
@@ -74,7 +90,7 @@ final class CalendarTime {
         let offset = zone.secondsFromGMT(for: date) / 60
         let sign = offset < 0 ? "-" : "+"
         let shift = "\(sign)\(digits(abs(offset) / 60, 2)):\(digits(abs(offset) % 60, 2))"
-        let text = "\(day)T\(clock).\(digits(Int(time - seconds), 3))" + (offset == 0 ? "Z" : shift)
+        let text = "\(day)T\(clock).\(digits(Int(time - seconds), 3))" + (isUTC ? "Z" : shift)
         texts[time] = text
         return text
     }

@@ -6,8 +6,7 @@ import GRDBSQLite
 protocol AggregateState: AnyObject {
     init()
     func step(_ values: [OpaquePointer?])
-    /// The answer, or the text of an error.
-    func finish() -> Result<Cell, SQLiteError>
+    func finish() -> Cell
 }
 
 /// The C functions of an aggregate. They know its state's class by the connection's user data.
@@ -54,10 +53,7 @@ extension AggregateState {
                 }
                 let answer = box.takeUnretainedValue().state.finish()
                 box.release()
-                switch answer {
-                case .success(let cell): ReferenceFunctions.result(context, cell)
-                case .failure(let error): sqlite3_result_error(context, error.description, -1)
-                }
+                ReferenceFunctions.result(context, answer)
             })
     }
 }
@@ -69,20 +65,20 @@ final class QuantileState: AggregateState {
 
     func step(_ values: [OpaquePointer?]) {
         share = sqlite3_value_double(values[1])
-        if let number = ReferenceFunctions.number(values[0]).number { numbers.append(number) }
+        if let number = ReferenceFunctions.cell(values[0]).number { numbers.append(number) }
     }
 
-    func finish() -> Result<Cell, SQLiteError> {
-        guard !numbers.isEmpty else { return .success(.null) }
+    func finish() -> Cell {
+        guard !numbers.isEmpty else { return .null }
         numbers.sort()
         let place = share * Double(numbers.count - 1)
         let low = Int(place.rounded(.down))
         let high = min(low + 1, numbers.count - 1)
-        return .success(.real(numbers[low] + (numbers[high] - numbers[low]) * (place - Double(low))))
+        return .real(numbers[low] + (numbers[high] - numbers[low]) * (place - Double(low)))
     }
 }
 
-/// `first(x)`: x of the row with the least (order, timestamp, sequence); here these are arguments of their own.
+/// `first(x)`: x, if not NULL, of the row with the least (order, timestamp, sequence); here these are arguments of their own.
 class FirstState: AggregateState {
     private var best: (value: Cell, order: [Cell])?
 
@@ -94,6 +90,7 @@ class FirstState: AggregateState {
         let value = ReferenceFunctions.cell(values[0])
         if value == .null { return }
         let order = values.dropFirst().map { ReferenceFunctions.cell($0) }
+        if order[0] == .null { return }
         if let best, !isBetter(compare(order, best.order)) { return }
         best = (value, order)
     }
@@ -106,7 +103,7 @@ class FirstState: AggregateState {
         return 0
     }
 
-    func finish() -> Result<Cell, SQLiteError> { .success(best?.value ?? .null) }
+    func finish() -> Cell { best?.value ?? .null }
 }
 
 final class LastState: FirstState {
@@ -114,8 +111,10 @@ final class LastState: FirstState {
 }
 
 /// `sum(x)` whose outcome does not hang on the order of the rows: integers are summed exactly, and only their total
-/// can overflow. SQLite's own gives "integer overflow" as soon as a partial sum leaves 64 bits.
+/// can overflow. SQLite's own gives "integer overflow" as soon as a partial sum leaves 64 bits. An overflow is a text
+/// here, so that the other groups can still be compared.
 final class ExactSumState: AggregateState {
+    static let overflow = Cell.text("integer overflow")
     private var whole: Int128 = 0
     private var rest = 0.0
     private var hasReal = false
@@ -132,10 +131,9 @@ final class ExactSumState: AggregateState {
         count += 1
     }
 
-    func finish() -> Result<Cell, SQLiteError> {
-        if count == 0 { return .success(.null) }
-        if hasReal { return .success(.real(Double(whole) + rest)) }
-        guard let sum = Int64(exactly: whole) else { return .failure(SQLiteError(description: "integer overflow")) }
-        return .success(.integer(sum))
+    func finish() -> Cell {
+        if count == 0 { return .null }
+        if hasReal { return .real(Double(whole) + rest) }
+        return Int64(exactly: whole).map { .integer($0) } ?? Self.overflow
     }
 }
