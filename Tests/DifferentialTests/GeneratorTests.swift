@@ -16,6 +16,7 @@ struct GeneratorTests {
         print("generator: seed \(seed)")
         let data = try Self.dataSet(seed)
         var totals = Totals()
+        let start = Date()
         for number in seed..<seed + 600 {
             var generator = QueryGenerator(
                 events: data.events, seed: number, truth: data.truth, reads: data.reference.reads)
@@ -30,7 +31,11 @@ struct GeneratorTests {
             }
             totals.add(Verdict(isEmpty: expected.answer.rows?.isEmpty ?? true, features: question.features))
         }
-        print(String(format: "generator: non-empty %.1f %%, %d features", totals.nonEmptyShare, totals.features.count))
+        let speed = Double(totals.queries) / Date().timeIntervalSince(start)
+        print(
+            String(
+                format: "generator: non-empty %.1f %%, %d features, %.0f queries/s by the reference", totals.nonEmptyShare,
+                totals.features.count, speed))
         #expect(totals.nonEmptyShare >= 70)
         #expect(totals.features.count > 90)
     }
