@@ -53,7 +53,10 @@ let package = Package(
             dependencies: ["EventStoreCore", .product(name: "GRDB", package: "GRDB.swift")],
             path: "Sources/Catalog", swiftSettings: strict),
         .target(
-            name: "EventStoreQuery", dependencies: ["EventStoreCore", "EventStoreSegments"],
+            name: "EventStoreQuery",
+            dependencies: [
+                "EventStoreCore", "EventStoreSegments", .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
             path: "Sources/Query", swiftSettings: strict),
         .target(
             name: "EventStore",
@@ -99,7 +102,10 @@ let package = Package(
             path: "Tests/DifferentialTests", swiftSettings: strict),
         .testTarget(name: "TidyTests", path: "Tests/TidyTests", exclude: ["ratchet.txt"], swiftSettings: strict),
         .testTarget(
-            name: "QueryTests", dependencies: ["EventStoreQuery", "EventStoreCore"],
+            name: "QueryTests",
+            dependencies: [
+                "EventStoreQuery", "EventStoreCore", .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
             path: "Tests/QueryTests", swiftSettings: strict),
     ]
 )

@@ -21,9 +21,9 @@ import time
 PACKAGES = {
     "duckdb": ["duckdb"],
     "duckdb-encrypted": ["duckdb==1.5.*", "duckdb-extension-httpfs"],
-    "sqlcipher": ["sqlcipher3"],
-    "sqlite": [],
-    "chdb": ["chdb"],
+    "sqlcipher": ["sqlcipher3", "orjson"],
+    "sqlite": ["orjson"],
+    "chdb": ["chdb", "orjson"],
 }
 KEY = "0f" * 32
 FIXED = ["event_id", "entity", "event_type", "timestamp"]

@@ -2,18 +2,27 @@
 // in the system's cache. Prints one JSON object, times in milliseconds.
 //
 //   in-process STORE KEYFILE ENTITY [RUNS]
+//   in-process ask STORE KEYFILE PLAN            one question of the benchmark (Questions.swift)
 
 import EventStore
 import Foundation
 
 @main
 struct InProcess {
-    static func main() throws {
-        let arguments = CommandLine.arguments
-        guard arguments.count >= 4 else {
-            FileHandle.standardError.write(Data("usage: in-process STORE KEYFILE ENTITY [RUNS]\n".utf8))
+    static func main() {
+        do { try run(CommandLine.arguments) } catch {
+            FileHandle.standardError.write(Data("in-process: \(error)\n".utf8))
+            exit(1)
+        }
+    }
+
+    private static func run(_ arguments: [String]) throws {
+        guard arguments.count >= 4, arguments[1] != "ask" || arguments.count == 5 else {
+            FileHandle.standardError.write(
+                Data("usage: in-process STORE KEYFILE ENTITY [RUNS] | in-process ask STORE KEYFILE PLAN\n".utf8))
             exit(64)
         }
+        if arguments[1] == "ask" { return try Questions.main(Array(arguments[2...])) }
         let bench = InProcess(
             path: arguments[1], key: .keyFile(arguments[2]), entity: arguments[3],
             runs: arguments.count > 4 ? Int(arguments[4]) ?? 7 : 7)

@@ -12,11 +12,16 @@ package struct CLIFailure: Error, CustomStringConvertible {
     /// The stable word between the brackets of `error[…]`.
     package let code: String
     package let message: String
+    /// Lines said before the last one, such as the part of a query that is meant.
+    package let context: [String]
 
-    package init(code: String, message: String, exitCode: Int32 = CLIFailure.couldNot) {
+    package init(
+        code: String, message: String, exitCode: Int32 = CLIFailure.couldNot, context: [String] = []
+    ) {
         self.code = code
         self.message = message
         self.exitCode = exitCode
+        self.context = context
     }
 
     /// Wrong arguments: exit code 64.
@@ -25,10 +30,10 @@ package struct CLIFailure: Error, CustomStringConvertible {
     }
 
     /// A failure of the store. `invalid` is an argument that makes no sense, hence wrong usage.
-    package init(_ error: EventStoreError) {
+    package init(_ error: EventStoreError, context: [String] = []) {
         self.init(
             code: error.code.rawValue, message: error.message,
-            exitCode: error.code == .invalid ? CLIFailure.wrongUsage : CLIFailure.couldNot)
+            exitCode: error.code == .invalid ? CLIFailure.wrongUsage : CLIFailure.couldNot, context: context)
     }
 
     /// The last line of standard error; line ends inside the message are made spaces.

@@ -20,12 +20,15 @@ package struct EventStoreCommand: ParsableCommand {
               eventstore init events
               eventstore import events access.log.gz --entity example.org
               eventstore events events --since -24h --where 'status >= 500'
+              eventstore schema events
+              eventstore sql events 'SELECT entity, count(*) FROM events GROUP BY entity'
               eventstore chart events --by type
             """,
         version: "0.1.0",
         subcommands: [
-            InitCommand.self, ImportCommand.self, EventsCommand.self, ChartCommand.self, TailCommand.self,
-            StatsCommand.self, VerifyCommand.self, CompactCommand.self, DemoCommand.self,
+            InitCommand.self, ImportCommand.self, EventsCommand.self, SQLCommand.self, SchemaCommand.self,
+            ChartCommand.self, TailCommand.self, StatsCommand.self, VerifyCommand.self, CompactCommand.self,
+            DemoCommand.self,
         ])
 
     package init() {}
@@ -77,7 +80,7 @@ package struct CommandEnd: Equatable, Sendable {
 
     package init(_ failure: CLIFailure) {
         exitCode = failure.exitCode
-        diagnostics = [failure.lastLine]
+        diagnostics = failure.context + [failure.lastLine]
     }
 
     package init(of error: any Error) {

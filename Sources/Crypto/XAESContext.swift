@@ -19,13 +19,6 @@ package final class XAESContext {
     /// Longest plaintext and longest additional data of one call.
     package static let inputBytesMax = 1 << 30
 
-    /// AES-256-ECB keyed with one key, and K1 of that key.
-    struct KeyLane {
-        var identity: UInt64 = 0
-        var lastUse: UInt64 = 0
-        var cipher: OpaquePointer?
-    }
-
     /// AES-256-GCM keyed with the subkey of one (key, nonce prefix), a context for each direction.
     struct SubkeyLane {
         var identity: UInt64 = 0
@@ -38,43 +31,40 @@ package final class XAESContext {
         var opening: OpaquePointer?
     }
 
-    private static let keyLanesCount = 4
     private static let subkeyLanesCount = 8
-    private let keyLanes: UnsafeMutablePointer<KeyLane>
+    private var keyLanes = KeyLanes(count: KeyLanes.firstCount)
     private let subkeyLanes: UnsafeMutablePointer<SubkeyLane>
-    /// K1 of each key lane (16 bytes each), then 32 bytes for the subkey being derived.
-    private let secrets: UnsafeMutableRawPointer
-    private static let subkeyOffset = 16 * keyLanesCount
-    private static let secretsBytes = subkeyOffset + SecretKey.bytesCount
+    /// 32 bytes for the subkey being derived.
+    private let subkey: UnsafeMutableRawPointer
+    /// The tag to expect, as libcrypto takes it together with key and IV.
+    private let tagParameter: UnsafeMutablePointer<OSSL_PARAM>
     private var clock: UInt64 = 0
 
     package init() {
-        keyLanes = .allocate(capacity: XAESContext.keyLanesCount)
-        keyLanes.initialize(repeating: KeyLane(), count: XAESContext.keyLanesCount)
         subkeyLanes = .allocate(capacity: XAESContext.subkeyLanesCount)
         subkeyLanes.initialize(repeating: SubkeyLane(), count: XAESContext.subkeyLanesCount)
-        secrets = SecretMemory.allocate(XAESContext.secretsBytes)
+        subkey = SecretMemory.allocate(SecretKey.bytesCount)
+        tagParameter = .allocate(capacity: 2)
+        tagParameter[0] = OSSL_PARAM_construct_octet_string(LibCrypto.tagName, nil, XAESContext.tagBytes)
+        tagParameter[1] = OSSL_PARAM_construct_end()
     }
 
     deinit {
         forget()
-        keyLanes.deallocate()
         subkeyLanes.deallocate()
-        SecretMemory.free(secrets, XAESContext.secretsBytes)
+        tagParameter.deallocate()
+        SecretMemory.free(subkey, SecretKey.bytesCount)
     }
 
     /// Drops and cleanses every key set-up, e.g. after an entity's key was erased.
     package func forget() {
-        for index in 0..<XAESContext.keyLanesCount {
-            EVP_CIPHER_CTX_free(keyLanes[index].cipher)
-            keyLanes[index] = KeyLane()
-        }
+        keyLanes.forget()
         for index in 0..<XAESContext.subkeyLanesCount {
             EVP_CIPHER_CTX_free(subkeyLanes[index].sealing)
             EVP_CIPHER_CTX_free(subkeyLanes[index].opening)
             subkeyLanes[index] = SubkeyLane()
         }
-        OPENSSL_cleanse(secrets, XAESContext.secretsBytes)
+        OPENSSL_cleanse(subkey, SecretKey.bytesCount)
     }
 
     /// Seals `plain` into `target`: ciphertext, then the 16-byte tag. `nonce` is 24 bytes and used once per
@@ -114,12 +104,11 @@ package final class XAESContext {
         precondition(nonce.count == XAESContext.nonceBytes && target.count == count)
         try XAESContext.checkSizes(aad.count, count)
         defer { withExtendedLifetime(self) {} }
-        let context = try openingContext(key, nonce)
-        var none: UInt8 = 0
         let input = sealed.cBase
+        let context = try openingContext(key, nonce, tag: input + count)
+        var none: UInt8 = 0
         var written: Int32 = 0
-        var result: Int32 = EVP_CIPHER_CTX_ctrl(
-            context, EVP_CTRL_AEAD_SET_TAG, Int32(XAESContext.tagBytes), UnsafeMutablePointer(mutating: input + count))
+        var result: Int32 = 1
         if aad.count > 0 { result &= EVP_DecryptUpdate(context, nil, &written, aad.cBase, Int32(aad.count)) }
         if count > 0 {
             let output = target.baseAddress!.assumingMemoryBound(to: UInt8.self)
@@ -159,17 +148,21 @@ extension XAESContext {
         return context
     }
 
-    /// The opening context of (key, prefix of nonce), its IV set.
-    private func openingContext(_ key: SecretKey, _ nonce: UnsafeRawBufferPointer) throws(Fault) -> OpaquePointer {
+    /// The opening context of (key, prefix of nonce), its IV and the tag to expect set.
+    private func openingContext(
+        _ key: SecretKey, _ nonce: UnsafeRawBufferPointer, tag: UnsafePointer<UInt8>
+    ) throws(Fault) -> OpaquePointer {
+        tagParameter[0].data = UnsafeMutableRawPointer(mutating: tag)
         let lane = subkeyLane(key.identity, nonce)
         let iv = nonce.cBase + XAESContext.prefixBytes
         if lane.pointee.openKeyed, let context = lane.pointee.opening {
-            try LibCrypto.check(EVP_DecryptInit_ex(context, nil, nil, nil, iv), "an IV")
+            try LibCrypto.check(EVP_DecryptInit_ex2(context, nil, nil, iv, tagParameter), "an IV")
             return context
         }
         let context = try prepared(&lane.pointee.opening, LibCrypto.aes256GCM, isEncrypting: 0)
         try withSubkey(key, nonce) { (subkey) throws(Fault) in
-            try LibCrypto.check(EVP_DecryptInit_ex(context, nil, nil, subkey, iv), "an AES-256-GCM key")
+            try LibCrypto.check(
+                EVP_DecryptInit_ex2(context, nil, subkey, iv, tagParameter), "an AES-256-GCM key")
         }
         lane.pointee.openKeyed = true
         return context
@@ -203,12 +196,7 @@ extension XAESContext {
         _ slot: inout OpaquePointer?, _ cipher: OpaquePointer?, isEncrypting: Int32
     ) throws(Fault) -> OpaquePointer {
         if let context = slot { return context }
-        guard cipher != nil, let context = EVP_CIPHER_CTX_new() else { throw LibCrypto.fault("AES-256") }
-        guard EVP_CipherInit_ex(context, cipher, nil, nil, nil, isEncrypting) == 1 else {
-            EVP_CIPHER_CTX_free(context)
-            throw LibCrypto.fault("AES-256")
-        }
-        EVP_CIPHER_CTX_set_padding(context, 0)
+        let context = try LibCrypto.context(cipher, isEncrypting: isEncrypting)
         slot = context
         return context
     }
@@ -217,58 +205,25 @@ extension XAESContext {
     private func withSubkey(
         _ key: SecretKey, _ nonce: UnsafeRawBufferPointer, _ body: (UnsafePointer<UInt8>) throws(Fault) -> Void
     ) throws(Fault) {
-        let index = try keyLane(key)
-        let k1 = secrets + 16 * index
-        let subkey = secrets + XAESContext.subkeyOffset
+        let (cipher, k1) = try keyLanes.find(key)
+        let subkey = subkey
         defer { OPENSSL_cleanse(subkey, SecretKey.bytesCount) }
-        for (block, counter) in [(0, UInt8(1)), (16, UInt8(2))] {
-            subkey.storeBytes(of: 0, toByteOffset: block, as: UInt8.self)
-            subkey.storeBytes(of: counter, toByteOffset: block + 1, as: UInt8.self)
-            subkey.storeBytes(of: 0x58, toByteOffset: block + 2, as: UInt8.self)
-            subkey.storeBytes(of: 0, toByteOffset: block + 3, as: UInt8.self)
-            (subkey + block + 4).copyMemory(from: nonce.baseAddress!, byteCount: XAESContext.prefixBytes)
-            for half in [0, 8] {
-                let mixed =
-                    subkey.load(fromByteOffset: block + half, as: UInt64.self)
-                    ^ k1.load(fromByteOffset: half, as: UInt64.self)
-                subkey.storeBytes(of: mixed, toByteOffset: block + half, as: UInt64.self)
-            }
+        // 0, counter, "X", 0, then the nonce's prefix; read as two little-endian words.
+        let first = UInt64(littleEndian: nonce.loadUnaligned(as: UInt64.self))
+        let last = UInt64(UInt32(littleEndian: nonce.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
+        let low = 0x0058_0000 | first << 32
+        let high = first >> 32 | last << 32
+        let mask = (k1.load(as: UInt64.self), k1.load(fromByteOffset: 8, as: UInt64.self))
+        for counter in 1...2 {
+            let block = 16 * (counter - 1)
+            let numbered = (low | UInt64(truncatingIfNeeded: counter) << 8).littleEndian
+            subkey.storeBytes(of: numbered ^ mask.0, toByteOffset: block, as: UInt64.self)
+            subkey.storeBytes(of: high.littleEndian ^ mask.1, toByteOffset: block + 8, as: UInt64.self)
         }
         let bytes = subkey.assumingMemoryBound(to: UInt8.self)
         var written: Int32 = 0
-        let result = EVP_EncryptUpdate(keyLanes[index].cipher, bytes, &written, bytes, Int32(SecretKey.bytesCount))
+        let result = EVP_EncryptUpdate(cipher, bytes, &written, bytes, Int32(SecretKey.bytesCount))
         try LibCrypto.check(result, "AES-256")
         try body(bytes)
-    }
-
-    /// The lane whose cipher is keyed with `key` and whose K1 is known (steps 1 and 2).
-    private func keyLane(_ key: SecretKey) throws(Fault) -> Int {
-        var oldest = 0
-        for index in 0..<XAESContext.keyLanesCount {
-            if keyLanes[index].identity == key.identity {
-                keyLanes[index].lastUse = clock
-                return index
-            }
-            if keyLanes[index].lastUse < keyLanes[oldest].lastUse { oldest = index }
-        }
-        let lane = keyLanes + oldest
-        lane.pointee.identity = 0
-        let context = try prepared(&lane.pointee.cipher, LibCrypto.aes256ECB, isEncrypting: 1)
-        let k1 = secrets + 16 * oldest
-        k1.initializeMemory(as: UInt64.self, repeating: 0, count: 2)
-        let bytes = k1.assumingMemoryBound(to: UInt8.self)
-        var written: Int32 = 0
-        try LibCrypto.check(
-            key.withUnsafeBytes { EVP_EncryptInit_ex(context, nil, nil, $0.cBase, nil) }, "an AES-256 key")
-        try LibCrypto.check(EVP_EncryptUpdate(context, bytes, &written, bytes, 16), "AES-256")
-        let high = UInt64(bigEndian: k1.load(as: UInt64.self))
-        let low = UInt64(bigEndian: k1.load(fromByteOffset: 8, as: UInt64.self))
-        // Doubling in GF(2^128): shift left by one, fold the carry back in without a branch.
-        let carry = 0 &- (high >> 63)
-        k1.storeBytes(of: (high << 1 | low >> 63).bigEndian, as: UInt64.self)
-        k1.storeBytes(of: (low << 1 ^ carry & 0x87).bigEndian, toByteOffset: 8, as: UInt64.self)
-        lane.pointee.identity = key.identity
-        lane.pointee.lastUse = clock
-        return oldest
     }
 }

@@ -4,7 +4,7 @@ import EventStoreCore
 
 extension BlockScanner {
     package func block(_ index: Int) -> ScannedBlock {
-        let block = blockState(index)
+        let block = blockState(index).pointee
         return ScannedBlock(
             rows: block.rows, minTime: block.minTime, maxTime: block.maxTime, shapes: block.shapes,
             columns: block.keys)
@@ -13,44 +13,49 @@ extension BlockScanner {
     /// Milliseconds of every row.
     package func timestamps(_ index: Int) throws(Fault) -> UnsafePointer<Int64> {
         let block = blockState(index)
-        if let known = block.times { return known }
-        do throws(Fault) {
-            let target = arena.take(block.rows, of: Int64.self)
-            try IntegerCodec.decode(
-                block.timeLayout, payload: try payload(block.timePlace, block, index), count: block.rows, into: target)
-            block.times = UnsafePointer(target)
-            return UnsafePointer(target)
-        } catch { throw located(error, index) }
+        if let known = block.pointee.times { return known }
+        let target = arena.take(block.pointee.rows, of: Int64.self)
+        try readTimestamps(index, into: target)
+        block.pointee.times = UnsafePointer(target)
+        return UnsafePointer(target)
     }
 
     /// Shape of every row, an index of the block's shapes.
     package func shapeCodes(_ index: Int) throws(Fault) -> UnsafePointer<UInt32> {
         let block = blockState(index)
-        if let known = block.shapeCodes { return known }
+        if let known = block.pointee.shapeCodes { return known }
         do throws(Fault) {
-            let target = arena.take(block.rows, of: UInt32.self)
-            if let layout = block.shapeLayout {
-                try CodeCodec.decode(
-                    layout, payload: try payload(block.shapePlace, block, index), count: block.rows, into: target)
-                try checkShapes(target, block)
-            } else {
+            let target = arena.take(block.pointee.rows, of: UInt32.self)
+            if block.pointee.flags.contains(.shapesInOrder) {
                 var row = 0
-                for (code, shape) in block.shapes.enumerated() {
-                    (target + row).update(repeating: UInt32(truncatingIfNeeded: code), count: shape.rows)
-                    row += shape.rows
+                for code in block.pointee.shapes.indices {
+                    let rows = block.pointee.shapes[code].rows
+                    (target + row).update(repeating: UInt32(truncatingIfNeeded: code), count: rows)
+                    row += rows
                 }
+            } else {
+                try readShapeCodes(block, index, into: target)
             }
-            block.shapeCodes = UnsafePointer(target)
+            block.pointee.shapeCodes = UnsafePointer(target)
             return UnsafePointer(target)
         } catch { throw located(error, index) }
     }
 
-    /// The counts of the directory decide how long columns are: codes must agree with them.
-    private func checkShapes(_ codes: UnsafePointer<UInt32>, _ block: BlockState) throws(Fault) {
-        let counts = arena.take(block.shapes.count, of: Int.self)
-        counts.update(repeating: 0, count: block.shapes.count)
-        for row in 0..<block.rows { counts[Int(codes[row])] += 1 }
-        for (code, shape) in block.shapes.enumerated() where counts[code] != shape.rows {
+    private func readShapeCodes(
+        _ block: UnsafeMutablePointer<BlockState>, _ index: Int, into target: UnsafeMutablePointer<UInt32>
+    ) throws(Fault) {
+        let rows = block.pointee.rows
+        let shapes = block.pointee.shapes
+        var reader = block.pointee.reader(at: block.pointee.shape.descriptor)
+        let form = try reader.u8()
+        let layout = try CodeCodec.parse(form: form, &reader, count: rows, bound: shapes.count)
+        try CodeCodec.decode(
+            layout, payload: try payload(block.pointee.shape.place, block, index), count: rows, into: target)
+        // The counts of the directory decide how long columns are: codes must agree with them.
+        let counts = arena.take(shapes.count, of: Int.self)
+        counts.update(repeating: 0, count: shapes.count)
+        for row in 0..<rows { counts[Int(target[row])] += 1 }
+        for code in shapes.indices where counts[code] != shapes[code].rows {
             throw Fault(.damaged, "shape codes do not add up")
         }
     }
@@ -58,42 +63,82 @@ extension BlockScanner {
     /// Absolute sequence of every row.
     package func sequences(_ index: Int) throws(Fault) -> UnsafePointer<UInt64> {
         let block = blockState(index)
-        if let known = block.sequences { return known }
-        do throws(Fault) {
-            let target = arena.take(block.rows, of: Int64.self)
-            try IntegerCodec.decode(
-                block.sequenceLayout, payload: try payload(block.sequencePlace, block, index), count: block.rows,
-                into: target)
-            let sequences = UnsafeRawPointer(target).assumingMemoryBound(to: UInt64.self)
-            block.sequences = sequences
-            return sequences
-        } catch { throw located(error, index) }
+        if let known = block.pointee.sequences { return known }
+        let target = arena.take(block.pointee.rows, of: UInt64.self)
+        try readSequences(index, into: target)
+        block.pointee.sequences = UnsafePointer(target)
+        return UnsafePointer(target)
     }
 
     /// Milliseconds of arrival of every row.
     package func received(_ index: Int) throws(Fault) -> UnsafePointer<Int64> {
         let block = blockState(index)
-        if let known = block.received { return known }
-        do throws(Fault) {
-            let target = arena.take(block.rows, of: Int64.self)
-            try NumberCodec.decodeIntegers(
-                block.receivedLayout, payload: try payload(block.receivedPlace, block, index), arena: arena,
-                into: target)
-            block.received = UnsafePointer(target)
-            return UnsafePointer(target)
-        } catch { throw located(error, index) }
+        if let known = block.pointee.receivedTimes { return known }
+        let target = arena.take(block.pointee.rows, of: Int64.self)
+        try readReceived(index, into: target)
+        block.pointee.receivedTimes = UnsafePointer(target)
+        return UnsafePointer(target)
     }
 
     package func ids(_ index: Int) throws(Fault) -> UnsafePointer<EventID> {
         let block = blockState(index)
-        if let known = block.ids { return known }
+        if let known = block.pointee.ids { return known }
+        let target = arena.take(block.pointee.rows, of: EventID.self)
+        try readIDs(index, into: target)
+        block.pointee.ids = UnsafePointer(target)
+        return UnsafePointer(target)
+    }
+
+    // MARK: Fixed columns into the caller's memory
+
+    /// As `timestamps`, into memory of the caller for all rows of the block.
+    package func readTimestamps(_ index: Int, into target: UnsafeMutablePointer<Int64>) throws(Fault) {
+        let block = blockState(index)
         do throws(Fault) {
-            let target = arena.take(block.rows, of: EventID.self)
-            try IDCodec.decode(
-                block.idLayout, payload: try payload(block.idPlace, block, index), count: block.rows, arena: arena,
+            var reader = block.pointee.reader(at: block.pointee.time.descriptor)
+            var layout = try IntegerCodec.parse(&reader, count: block.pointee.rows)
+            layout.base &+= segment?.partitionStart ?? 0
+            try IntegerCodec.decode(
+                layout, payload: try payload(block.pointee.time.place, block, index), count: block.pointee.rows,
                 into: target)
-            block.ids = UnsafePointer(target)
-            return UnsafePointer(target)
+        } catch { throw located(error, index) }
+    }
+
+    /// As `sequences`, into memory of the caller for all rows of the block.
+    package func readSequences(_ index: Int, into target: UnsafeMutablePointer<UInt64>) throws(Fault) {
+        let block = blockState(index)
+        do throws(Fault) {
+            var reader = block.pointee.reader(at: block.pointee.sequence.descriptor)
+            var layout = try IntegerCodec.parse(&reader, count: block.pointee.rows)
+            layout.base &+= Int64(bitPattern: segment?.sequenceBase ?? 0)
+            let payload = try payload(block.pointee.sequence.place, block, index)
+            try target.withMemoryRebound(to: Int64.self, capacity: block.pointee.rows) { integers throws(Fault) in
+                try IntegerCodec.decode(layout, payload: payload, count: block.pointee.rows, into: integers)
+            }
+        } catch { throw located(error, index) }
+    }
+
+    /// As `received`, into memory of the caller for all rows of the block.
+    package func readReceived(_ index: Int, into target: UnsafeMutablePointer<Int64>) throws(Fault) {
+        let block = blockState(index)
+        do throws(Fault) {
+            var reader = block.pointee.reader(at: block.pointee.received.descriptor)
+            var layout = try NumberCodec.parse(&reader, kind: .integer, count: block.pointee.rows)
+            layout.stream.base &+= segment?.partitionStart ?? 0
+            try NumberCodec.decodeIntegers(
+                layout, payload: try payload(block.pointee.received.place, block, index), arena: arena, into: target)
+        } catch { throw located(error, index) }
+    }
+
+    /// As `ids`, into memory of the caller for all rows of the block.
+    package func readIDs(_ index: Int, into target: UnsafeMutablePointer<EventID>) throws(Fault) {
+        let block = blockState(index)
+        do throws(Fault) {
+            var reader = block.pointee.reader(at: block.pointee.id.descriptor)
+            let layout = try IDCodec.parse(&reader, count: block.pointee.rows)
+            try IDCodec.decode(
+                layout, payload: try payload(block.pointee.id.place, block, index), count: block.pointee.rows,
+                arena: arena, into: target)
         } catch { throw located(error, index) }
     }
 
@@ -101,70 +146,82 @@ extension BlockScanner {
 
     /// The column of an attribute and kind, or nil when no row of the block has it.
     package func column(_ index: Int, _ key: ColumnKey) throws(Fault) -> BlockColumn? {
-        let block = blockState(index)
-        guard let number = block.index(of: key) else { return nil }
+        guard let number = blockState(index).pointee.index(of: key) else { return nil }
         return try column(index, at: number)
     }
 
     /// The n-th column of the block.
     package func column(_ index: Int, at number: Int) throws(Fault) -> BlockColumn {
         let block = blockState(index)
-        if let known = block.columns[number].decoded { return known }
+        let slot = block.pointee.columns[number]
+        if let known = slot.decoded { return known.pointee }
         do throws(Fault) {
-            let slot = block.columns[number]
             let payload = try payload(slot.place, block, index)
             let column = BlockColumn(
-                values: try decode(slot, payload), count: slot.count, dense: try dense(number, block, index))
-            block.columns[number].decoded = column
+                values: try decode(slot, block.pointee.reader(at: Int(slot.descriptor)), payload),
+                count: Int(slot.count), dense: try dense(number, block, index))
+            let place = arena.take(1, of: BlockColumn.self)
+            place.initialize(to: column)
+            block.pointee.columns[number].decoded = UnsafePointer(place)
             return column
         } catch { throw located(error, index) }
     }
 
-    private func decode(_ slot: ColumnSlot, _ payload: UnsafeRawBufferPointer) throws(Fault) -> BlockColumn.Values {
-        switch slot.layout {
-        case .strings(let layout):
+    private func decode(
+        _ slot: ColumnSlot, _ descriptor: DescriptorReader, _ payload: UnsafeRawBufferPointer
+    ) throws(Fault) -> BlockColumn.Values {
+        var reader = descriptor
+        let count = Int(slot.count)
+        switch slot.key.kind {
+        case .string, .json:
+            let layout = try StringCodec.parse(&reader, count: count)
             var vocabulary: VocabularyColumn?
             if layout.usesVocabulary, let segment {
                 vocabulary = try segment.vocabularyColumn(slot.key.attribute, sealer)
             }
             return .strings(try StringCodec.decode(layout, payload: payload, vocabulary: vocabulary, arena: arena))
-        case .numbers(let layout) where slot.key.kind == .double:
-            let target = arena.take(slot.count, of: Double.self)
+        case .double:
+            let layout = try NumberCodec.parse(&reader, kind: .double, count: count)
+            let target = arena.take(count, of: Double.self)
             try NumberCodec.decodeDoubles(layout, payload: payload, arena: arena, into: target)
             return .doubles(UnsafePointer(target))
-        case .numbers(let layout):
-            let target = arena.take(slot.count, of: Int64.self)
+        case .integer:
+            let layout = try NumberCodec.parse(&reader, kind: .integer, count: count)
+            let target = arena.take(count, of: Int64.self)
             try NumberCodec.decodeIntegers(layout, payload: payload, arena: arena, into: target)
             return .integers(UnsafePointer(target))
-        case .bools(let layout):
-            return .bools(try BoolCodec.decode(layout, payload: payload, count: slot.count, arena: arena))
+        case .bool:
+            let layout = try BoolCodec.parse(&reader, count: count)
+            return .bools(try BoolCodec.decode(layout, payload: payload, count: count, arena: arena))
         }
     }
 
-    private func dense(_ number: Int, _ block: BlockState, _ index: Int) throws(Fault) -> UnsafePointer<Int32>? {
-        if block.columns[number].count == block.rows { return nil }
-        guard let presence = block.presence else { return nil }
-        let target = arena.take(block.rows, of: Int32.self)
-        let width = block.columns.count
-        if block.shapeLayout == nil {
+    private func dense(
+        _ number: Int, _ block: UnsafeMutablePointer<BlockState>, _ index: Int
+    ) throws(Fault) -> UnsafePointer<Int32>? {
+        let rows = block.pointee.rows
+        if Int(block.pointee.columns[number].count) == rows { return nil }
+        let shapes = block.pointee.shapes
+        let target = arena.take(rows, of: Int32.self)
+        var present: Int32 = 0
+        if block.pointee.flags.contains(.shapesInOrder) {
             var row = 0
-            var present: Int32 = 0
-            for (code, shape) in block.shapes.enumerated() {
+            for code in shapes.indices {
+                let count = shapes[code].rows
                 let place = target + row
-                row += shape.rows
-                if presence[code * width + number] == 0 {
-                    place.update(repeating: -1, count: shape.rows)
+                row += count
+                if !shapes[code].places.contains(number) {
+                    place.update(repeating: -1, count: count)
                     continue
                 }
-                for offset in 0..<shape.rows { place[offset] = present &+ Int32(truncatingIfNeeded: offset) }
-                present &+= Int32(truncatingIfNeeded: shape.rows)
+                for offset in 0..<count { place[offset] = present &+ Int32(truncatingIfNeeded: offset) }
+                present &+= Int32(truncatingIfNeeded: count)
             }
             return UnsafePointer(target)
         }
         let codes = try shapeCodes(index)
-        var present: Int32 = 0
-        for row in 0..<block.rows {
-            let isPresent = presence[Int(codes[row]) * width + number] != 0
+        for row in 0..<rows {
+            let isPresent = shapes[Int(codes[row])].places.contains(number)
             target[row] = isPresent ? present : -1
             present &+= isPresent ? 1 : 0
         }
@@ -176,14 +233,16 @@ extension BlockScanner {
     /// Least and greatest value of a numeric column where the block has a zone map.
     package func zone(_ index: Int, _ key: ColumnKey) -> BlockZone? {
         let block = blockState(index)
-        return block.index(of: key).flatMap { block.columns[$0].zone }
+        guard let zones = block.pointee.zones, let number = block.pointee.index(of: key) else { return nil }
+        return zones[number]
     }
 
     /// False when no row of the block can have this text in this column; true when unknown.
     package func mightContain(_ index: Int, _ key: ColumnKey, _ text: UnsafeRawBufferPointer) throws(Fault) -> Bool {
         let block = blockState(index)
-        guard let number = block.index(of: key) else { return false }
-        guard let pack = block.columns[number].bloomPack else { return true }
+        guard let number = block.pointee.index(of: key) else { return false }
+        let pack = Int(block.pointee.columns[number].bloomPack)
+        if pack < 0 { return true }
         do throws(Fault) {
             return BloomFilter.mightContain(BloomFilter.hash(text), in: try self.pack(pack, block, index))
         } catch { throw located(error, index) }
@@ -191,7 +250,8 @@ extension BlockScanner {
 
     package func mightContainID(_ index: Int, _ id: EventID) throws(Fault) -> Bool {
         let block = blockState(index)
-        guard let pack = block.idBloomPack else { return true }
+        let pack = Int(block.pointee.idBloomPack)
+        if pack < 0 { return true }
         do throws(Fault) {
             return BloomFilter.mightContain(BloomFilter.hash(id), in: try self.pack(pack, block, index))
         } catch { throw located(error, index) }

@@ -44,7 +44,9 @@ package final class BlockScanner {
     let arena = Arena()
     private(set) var segment: SegmentReader?
     private(set) var entry: SegmentEntityEntry?
-    private var blocks: [BlockState] = []
+    /// Of `blockCapacity` blocks.
+    private var blocks: UnsafeMutablePointer<BlockState>
+    private var blockCapacity = 4
     private(set) package var blockCount = 0
     private var keyID: UInt64 = 0
     /// Places of the open entity's block heads, when it has several blocks.
@@ -57,9 +59,13 @@ package final class BlockScanner {
     private var windowSegment: SegmentReader?
     static let windowBytes = 4 << 20
 
-    package init(sealer: any BlockSealer) { self.sealer = sealer }
+    package init(sealer: any BlockSealer) {
+        self.sealer = sealer
+        blocks = .allocate(capacity: blockCapacity)
+    }
 
     deinit {
+        blocks.deallocate()
         buffer.deallocate()
         window.deallocate()
     }
@@ -122,35 +128,36 @@ package final class BlockScanner {
             UnsafeRawBufferPointer(rebasing: stored[prefixBytes...]),
             identity(segment, block: 0, pack: 0, rows: entry.rows), codec: codec, rawLength: rawLength,
             sealer: sealer, arena: arena)
-        var reader = ByteReader(head)
+        var reader = DescriptorReader(head)
         let count = try reader.count(max: max(entry.rows, 1))
         let end = entry.headOffset + entry.headLength
         if count == 1 {
             let block = state(0)
-            block.reset(rows: entry.rows, minTime: entry.minTime, maxTime: entry.maxTime)
+            block.initialize(to: BlockState(rows: entry.rows, minTime: entry.minTime, maxTime: entry.maxTime))
             try BlockDirectoryReader.read(
-                try reader.raw(reader.remaining), into: block, surroundings(segment, hotStart: end, isOnly: true),
-                arena: arena)
+                try reader.raw(reader.remaining), into: block,
+                BlockSurroundings(hotStart: end, regions: segment.regions, isOnly: true), arena: arena)
         } else {
             try openBlocks(count, &reader, from: end, segment, entry)
         }
         blockCount = count
     }
 
-    private func surroundings(_ segment: SegmentReader, hotStart: Int, isOnly: Bool) -> BlockSurroundings {
-        BlockSurroundings(
-            hotStart: hotStart, regions: segment.regions, isOnly: isOnly, partitionStart: segment.partitionStart,
-            sequenceBase: segment.sequenceBase)
-    }
-
-    private func state(_ index: Int) -> BlockState {
-        while blocks.count <= index { blocks.append(BlockState()) }
-        return blocks[index]
+    /// Memory for the state of a block; those before it are set.
+    private func state(_ index: Int) -> UnsafeMutablePointer<BlockState> {
+        if index == blockCapacity {
+            let grown = UnsafeMutablePointer<BlockState>.allocate(capacity: 2 * blockCapacity)
+            grown.update(from: blocks, count: blockCapacity)
+            blocks.deallocate()
+            blocks = grown
+            blockCapacity *= 2
+        }
+        return blocks + index
     }
 
     /// Heads of several blocks stand right behind the entity's head, in their order.
     private func openBlocks(
-        _ count: Int, _ reader: inout ByteReader, from start: Int, _ segment: SegmentReader, _ entry: SegmentEntityEntry
+        _ count: Int, _ reader: inout DescriptorReader, from start: Int, _ segment: SegmentReader, _ entry: SegmentEntityEntry
     ) throws(Fault) {
         var packs: [PackSlot] = []
         var offset = start
@@ -166,20 +173,22 @@ package final class BlockScanner {
             guard length >= SegmentFormat.tagBytes, minTime <= maxTime else { throw damagedHead() }
             packs.append(
                 PackSlot(offset: offset, length: length, rawLength: rawLength, codec: codec, number: 0, memory: nil))
-            state(index).reset(rows: rows, minTime: minTime, maxTime: maxTime)
+            state(index).initialize(to: BlockState(rows: rows, minTime: minTime, maxTime: maxTime))
             headPlaces.append(offset..<offset + length)
             offset += length
         }
         guard rest == 0, reader.isAtEnd else { throw damagedHead() }
         for index in 0..<count {
-            let block = blocks[index]
+            let block = blocks + index
             do throws(Fault) {
                 let stored = try bytes(at: packs[index].offset, packs[index].length, segment)
                 let head = try PackOpening.open(
-                    stored, identity(segment, block: index + 1, pack: 0, rows: block.rows), codec: packs[index].codec,
+                    stored, identity(segment, block: index + 1, pack: 0, rows: block.pointee.rows),
+                    codec: packs[index].codec,
                     rawLength: packs[index].rawLength, sealer: sealer, arena: arena)
                 try BlockDirectoryReader.read(
-                    head, into: block, surroundings(segment, hotStart: offset, isOnly: false), arena: arena)
+                    head, into: block,
+                    BlockSurroundings(hotStart: offset, regions: segment.regions, isOnly: false), arena: arena)
             } catch { throw error.at(block: UInt32(truncatingIfNeeded: index)) }
         }
     }
@@ -232,28 +241,34 @@ package final class BlockScanner {
         return merged
     }
 
-    func blockState(_ index: Int) -> BlockState {
+    /// The state of a block, until the next `open`.
+    func blockState(_ index: Int) -> UnsafeMutablePointer<BlockState> {
         precondition(index >= 0 && index < blockCount, "no such block")
-        return blocks[index]
+        return blocks + index
     }
 
-    func payload(_ place: PayloadPlace, _ block: BlockState, _ index: Int) throws(Fault) -> UnsafeRawBufferPointer {
+    func payload(
+        _ place: PayloadPlace, _ block: UnsafeMutablePointer<BlockState>, _ index: Int
+    ) throws(Fault) -> UnsafeRawBufferPointer {
         if place.length == 0 { return UnsafeRawBufferPointer(start: nil, count: 0) }
-        let memory = try pack(place.pack, block, index)
-        return UnsafeRawBufferPointer(rebasing: memory[place.start..<place.start + place.length])
+        let memory = try pack(Int(place.pack), block, index)
+        let start = Int(place.start)
+        return UnsafeRawBufferPointer(rebasing: memory[start..<start + Int(place.length)])
     }
 
     /// The raw bytes of a pack, opened once.
-    func pack(_ number: Int, _ block: BlockState, _ index: Int) throws(Fault) -> UnsafeRawBufferPointer {
-        if let memory = block.packs[number].memory { return memory }
+    func pack(
+        _ number: Int, _ block: UnsafeMutablePointer<BlockState>, _ index: Int
+    ) throws(Fault) -> UnsafeRawBufferPointer {
+        let slot = block.pointee.packs[number]
+        if let memory = slot.memory { return memory }
         guard let segment else { preconditionFailure("nothing is open") }
-        let slot = block.packs[number]
         do throws(Fault) {
             let memory = try PackOpening.open(
                 try bytes(at: slot.offset, slot.length, segment),
-                identity(segment, block: index + 1, pack: slot.number, rows: block.rows), codec: slot.codec,
-                rawLength: slot.rawLength, sealer: sealer, arena: arena)
-            block.packs[number].memory = memory
+                identity(segment, block: index + 1, pack: slot.number, rows: block.pointee.rows),
+                codec: slot.codec, rawLength: slot.rawLength, sealer: sealer, arena: arena)
+            block.pointee.packs[number].memory = memory
             return memory
         } catch {
             var fault = error

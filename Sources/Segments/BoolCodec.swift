@@ -21,7 +21,8 @@ enum BoolCodec {
         CodeCodec.write(layout, codes, count: count, descriptor: &descriptor, payload: &payload)
     }
 
-    static func parse(_ reader: inout ByteReader, count: Int) throws(Fault) -> BoolLayout {
+    @inline(__always)
+    static func parse(_ reader: inout DescriptorReader, count: Int) throws(Fault) -> BoolLayout {
         let tag = try reader.u8()
         if tag == allFalse || tag == allTrue { return BoolLayout(constant: tag == allTrue) }
         return BoolLayout(codes: try CodeCodec.parse(form: tag, &reader, count: count, bound: 2))

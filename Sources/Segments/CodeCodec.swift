@@ -143,11 +143,12 @@ enum CodeCodec {
 
     // MARK: Decoding
 
+    @inline(__always)
     static func parse(
-        form: UInt8, _ reader: inout ByteReader, count: Int, bound: Int
+        form: UInt8, _ reader: inout DescriptorReader, count: Int, bound: Int
     ) throws(Fault) -> CodeLayout {
         guard let form = CodeForm(rawValue: form), bound >= 0, bound <= 1 << 32 else {
-            throw Fault(.damaged, "unknown code form")
+            throw .badDescriptor("unknown code form")
         }
         var layout = CodeLayout(form: form, bound: bound)
         switch form {
@@ -158,7 +159,7 @@ enum CodeCodec {
         case .runs:
             layout.runs = try reader.count(max: count)
             layout.lengthWidth = Int(try reader.u8())
-            guard layout.lengthWidth <= 32 else { throw Fault(.damaged, "run lengths are too wide") }
+            guard layout.lengthWidth <= 32 else { throw .badDescriptor("run lengths are too wide") }
             layout.payloadBytes =
                 BitPacking.byteCount(layout.runs, width: layout.codeWidth)
                 + BitPacking.byteCount(layout.runs, width: layout.lengthWidth)

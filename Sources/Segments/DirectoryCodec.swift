@@ -137,7 +137,7 @@ enum DirectoryCodec {
     static func read(
         _ bytes: UnsafeRawBufferPointer, id: SegmentID, partitionStart: Int64, partitionMs: Int64, fileBytes: Int
     ) throws(Fault) -> SegmentDirectory {
-        var reader = ByteReader(bytes)
+        var reader = DescriptorReader(bytes)
         var summary = SegmentSummary(
             id: id, partitionStart: partitionStart, partitionMs: partitionMs, rows: 0, minTime: 0, maxTime: 0,
             minSequence: 0, maxSequence: 0, fileBytes: fileBytes, entities: [], typeNumbers: [], attributeNumbers: [])
@@ -157,7 +157,7 @@ enum DirectoryCodec {
         return SegmentDirectory(summary: summary, vocabularyKey: key, vocabularyPlaces: places, regions: regions)
     }
 
-    private static func readColumn(_ reader: inout ByteReader, _ count: Int) throws(Fault) -> [Int64] {
+    private static func readColumn(_ reader: inout DescriptorReader, _ count: Int) throws(Fault) -> [Int64] {
         if count == 0 { return [] }
         let layout = try NumberCodec.parse(&reader, kind: .integer, count: count)
         let payload = try reader.raw(layout.payloadBytes)
@@ -169,7 +169,7 @@ enum DirectoryCodec {
     }
 
     private static func readEntities(
-        _ reader: inout ByteReader, _ summary: inout SegmentSummary, hotEnd: Int
+        _ reader: inout DescriptorReader, _ summary: inout SegmentSummary, hotEnd: Int
     ) throws(Fault) {
         let count = try reader.count(max: min(Limits.entitiesPerSegmentMax, summary.rows))
         let numbers = try readColumn(&reader, count)
@@ -223,7 +223,7 @@ enum DirectoryCodec {
         guard nextType == typeTotal, nextRows == storedRows.count else { throw damaged("too many type counts") }
     }
 
-    private static func readAscending(_ reader: inout ByteReader) throws(Fault) -> [UInt32] {
+    private static func readAscending(_ reader: inout DescriptorReader) throws(Fault) -> [UInt32] {
         let count = try reader.count(max: Limits.namesPerStoreMax)
         var values: [UInt32] = []
         values.reserveCapacity(count)
@@ -238,7 +238,7 @@ enum DirectoryCodec {
     }
 
     private static func readPlaces(
-        _ reader: inout ByteReader, _ regions: SegmentRegions
+        _ reader: inout DescriptorReader, _ regions: SegmentRegions
     ) throws(Fault) -> ([UInt8], [VocabularyPlace]) {
         let count = try reader.count(max: Limits.namesPerStoreMax)
         if count == 0 { return ([], []) }

@@ -91,16 +91,17 @@ enum IDCodec {
 
     // MARK: Decoding
 
-    static func parse(_ reader: inout ByteReader, count: Int) throws(Fault) -> IDLayout {
+    @inline(__always)
+    static func parse(_ reader: inout DescriptorReader, count: Int) throws(Fault) -> IDLayout {
         let tag = try reader.u8()
-        guard let form = IDForm(rawValue: tag) else { throw Fault(.damaged, "unknown id encoding \(tag)") }
+        guard let form = IDForm(rawValue: tag) else { throw .unknownTag("id", tag) }
         var layout = IDLayout(form: form)
         switch form {
         case .raw:
             layout.payloadBytes = count * 16
         case .uuid:
             let bits = try reader.u8()
-            guard bits & 0x0c == 0 else { throw Fault(.damaged, "unknown id variant") }
+            guard bits & 0x0c == 0 else { throw .badDescriptor("unknown id variant") }
             layout.version = UInt64(bits >> 4)
             layout.variant = UInt64(bits & 3)
             layout.payloadBytes = count * uuidBytes + BitPacking.byteCount(count, width: 2)

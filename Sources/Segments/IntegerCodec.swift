@@ -237,13 +237,14 @@ enum IntegerCodec {
     // MARK: Decoding
 
     /// Reads a descriptor of a stream of `count` values.
-    static func parse(_ reader: inout ByteReader, count: Int) throws(Fault) -> IntegerLayout {
+    @inline(__always)
+    static func parse(_ reader: inout DescriptorReader, count: Int) throws(Fault) -> IntegerLayout {
         let tag = try reader.u8()
-        guard let form = IntegerForm(rawValue: tag & 7), tag & 0xf0 == 0 else { throw unknown(tag) }
+        guard let form = IntegerForm(rawValue: tag & 7), tag & 0xf0 == 0 else { throw .unknownTag("integer", tag) }
         var layout = IntegerLayout(form: form)
         layout.base = try reader.zigzag()
         if form == .constant {
-            guard tag & divisorFlag == 0 else { throw unknown(tag) }
+            guard tag & divisorFlag == 0 else { throw .unknownTag("integer", tag) }
             return layout
         }
         if form == .gaps {
@@ -256,25 +257,24 @@ enum IntegerCodec {
         layout.width = Int(try reader.u8())
         let stored = isDelta ? max(count - 1, 0) : count
         if form == .planes || form == .deltaPlanes {
-            guard layout.width <= 8 else { throw unknown(tag) }
+            guard layout.width <= 8 else { throw .unknownTag("integer", tag) }
             layout.payloadBytes = stored * layout.width
         } else {
-            guard BitPacking.isValid(width: layout.width) else { throw unknown(tag) }
+            guard BitPacking.isValid(width: layout.width) else { throw .unknownTag("integer", tag) }
             layout.payloadBytes = BitPacking.byteCount(stored, width: layout.width)
         }
         return layout
     }
 
+    @inline(__always)
     private static func parseGaps(
-        _ reader: inout ByteReader, _ tag: UInt8, _ count: Int, _ layout: inout IntegerLayout
+        _ reader: inout DescriptorReader, _ tag: UInt8, _ count: Int, _ layout: inout IntegerLayout
     ) throws(Fault) {
         layout.startBits = Int(try reader.u8())
         layout.width = Int(try reader.u8())
         layout.payloadBytes = try reader.count(max: count * 8)
-        guard tag & divisorFlag == 0, layout.startBits <= 48, layout.width <= 46 else { throw unknown(tag) }
+        guard tag & divisorFlag == 0, layout.startBits <= 48, layout.width <= 46 else { throw .unknownTag("integer", tag) }
     }
-
-    private static func unknown(_ tag: UInt8) -> Fault { Fault(.damaged, "unknown integer encoding \(tag)") }
 
     /// Decodes exactly `count` values into `target`.
     static func decode(

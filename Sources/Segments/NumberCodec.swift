@@ -119,26 +119,26 @@ enum NumberCodec {
 
     // MARK: Decoding
 
+    @inline(__always)
     static func parse(
-        _ reader: inout ByteReader, kind: ValueKind, count: Int
+        _ reader: inout DescriptorReader, kind: ValueKind, count: Int
     ) throws(Fault) -> NumberLayout {
         var layout = NumberLayout()
         layout.count = count
         if kind == .double {
             layout.transform = try reader.u8()
             guard layout.transform == rawBits || layout.transform <= scaleMax else {
-                throw Fault(.damaged, "unknown encoding of doubles")
+                throw .badDescriptor("unknown encoding of doubles")
             }
         }
-        guard reader.remaining > 0 else { throw Fault(.damaged, "column directory ends too early") }
-        let tag = reader.bytes[reader.offset]
+        let tag = try reader.peek()
         guard tag & 7 == dictionaryTag else {
             layout.stream = try IntegerCodec.parse(&reader, count: count)
             layout.payloadBytes = layout.stream.payloadBytes
             return layout
         }
         _ = try reader.u8()
-        guard tag & 0x88 == 0 else { throw Fault(.damaged, "unknown integer encoding \(tag)") }
+        guard tag & 0x88 == 0 else { throw .unknownTag("integer", tag) }
         layout.isDictionary = true
         layout.entries = try reader.count(max: min(count, entriesMax))
         layout.stream = try IntegerCodec.parse(&reader, count: layout.entries)

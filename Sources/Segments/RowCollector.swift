@@ -131,10 +131,11 @@ package final class RowCollector {
         let positions = arena.take(max(block.shapes.count * width, 1), of: Int32.self)
         positions.update(repeating: -1, count: block.shapes.count * width)
         for (code, shape) in block.shapes.enumerated() {
-            let (number, order) = self.shape(type: shape.type, Array(shape.columns))
+            let columns = block.columns.indices.filter { shape.hasColumn($0) }
+            let (number, order) = self.shape(type: shape.type, columns.map { block.columns[$0] })
             numbers[code] = number
             for (position, source) in order.enumerated() {
-                positions[code * width + Int(shape.indexes[source])] = Int32(truncatingIfNeeded: position)
+                positions[code * width + columns[source]] = Int32(truncatingIfNeeded: position)
             }
         }
         return (UnsafePointer(numbers), UnsafePointer(positions))

@@ -114,7 +114,7 @@ private final class VerifierRun {
         var check = EntityCheck(entry)
         var isWhole = true
         for index in 0..<scanner.blockCount {
-            let block = scanner.blockState(index)
+            let block = scanner.blockState(index).pointee
             for slot in block.packs where slot.length > 0 { places.append(slot.offset..<slot.offset + slot.length) }
             do throws(Fault) {
                 try verify(index, &check)
@@ -139,9 +139,10 @@ private final class VerifierRun {
     }
 
     private func verify(_ index: Int, _ check: inout EntityCheck) throws(Fault) {
-        let block = scanner.blockState(index)
+        let state = scanner.blockState(index)
+        let block = state.pointee
         for number in block.packs.indices where block.packs[number].length > 0 {
-            _ = try scanner.pack(number, block, index)
+            _ = try scanner.pack(number, state, index)
         }
         let codes = try scanner.shapeCodes(index)
         let times = try scanner.timestamps(index)
@@ -156,7 +157,8 @@ private final class VerifierRun {
         for shape in block.shapes { types.insert(shape.type) }
         for number in block.columns.indices {
             attributes.insert(block.columns[number].key.attribute)
-            try ColumnCheck.check(block.columns[number], try scanner.column(index, at: number)) {
+            let hasBloom = block.columns[number].bloomPack >= 0
+            try ColumnCheck.check(try scanner.column(index, at: number), block.zones?[number], hasBloom: hasBloom) {
                 text throws(Fault) in
                 try scanner.mightContain(index, block.columns[number].key, text)
             }
@@ -251,15 +253,16 @@ private struct EntityCheck {
 /// Zone maps and Bloom filters against the values.
 private enum ColumnCheck {
     static func check(
-        _ slot: ColumnSlot, _ column: BlockColumn, _ mightContain: (UnsafeRawBufferPointer) throws(Fault) -> Bool
+        _ column: BlockColumn, _ zone: BlockZone?, hasBloom: Bool,
+        _ mightContain: (UnsafeRawBufferPointer) throws(Fault) -> Bool
     ) throws(Fault) {
         switch column.values {
         case .integers(let values):
-            guard case .integers(let least, let greatest)? = slot.zone else { return }
+            guard case .integers(let least, let greatest)? = zone else { return }
             let buffer = UnsafeBufferPointer(start: values, count: column.count)
             if buffer.min() != least || buffer.max() != greatest { throw badZone() }
         case .doubles(let values):
-            guard case .doubles(let least, let greatest)? = slot.zone else { return }
+            guard case .doubles(let least, let greatest)? = zone else { return }
             let range = ZoneOfDoubles.range(values, column.count)
             if range.0.bitPattern != least.bitPattern || range.1.bitPattern != greatest.bitPattern { throw badZone() }
         case .strings(let strings):
@@ -268,7 +271,7 @@ private enum ColumnCheck {
                     throw Fault(.damaged, "code beyond its dictionary")
                 }
             }
-            guard slot.bloomPack != nil else { return }
+            guard hasBloom else { return }
             var isSeen = [Bool](repeating: false, count: strings.entryCount)
             for row in 0..<column.count where !isSeen[Int(strings.codes[row])] {
                 isSeen[Int(strings.codes[row])] = true

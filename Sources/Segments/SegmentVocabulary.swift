@@ -19,7 +19,7 @@ enum VocabularyCodec {
     }
 
     static func decode(_ bytes: UnsafeRawBufferPointer, count: Int, arena: Arena) throws(Fault) -> VocabularyColumn {
-        var reader = ByteReader(bytes)
+        var reader = DescriptorReader(bytes)
         let layout = try StringEntriesCodec.parse(&reader, count: count)
         let payload = try reader.raw(layout.payloadBytes)
         guard reader.isAtEnd else { throw Fault(.damaged, "bytes after a vocabulary") }

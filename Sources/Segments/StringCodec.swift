@@ -177,64 +177,49 @@ enum StringCodec {
 
     // MARK: Decoding
 
-    static func parse(_ reader: inout ByteReader, count: Int) throws(Fault) -> StringLayout {
+    @inline(__always)
+    static func parse(_ reader: inout DescriptorReader, count: Int) throws(Fault) -> StringLayout {
         let tag = try reader.u8()
-        guard let form = StringColumnForm(rawValue: tag & 3), tag & 0x80 == 0, count > 0 else { throw unknown(tag) }
+        guard let form = StringColumnForm(rawValue: tag & 3), tag & 0x80 == 0, count > 0 else { throw .unknownTag("string", tag) }
         var layout = StringLayout(form: form, count: count)
-        let hasShared = tag & sharedFlag != 0
         switch form {
         case .single:
-            try parseSingle(&reader, hasShared, &layout)
+            layout.entries = 1
+            if tag & sharedFlag != 0 {
+                layout.shared = 1
+                layout.singleShared = UInt32(truncatingIfNeeded: try reader.count(max: Limits.vocabularyEntriesMax))
+            }
         case .distinct:
             layout.entries = count
-            layout.literals = try StringEntriesCodec.parse(&reader, count: count)
-            layout.payloadBytes = layout.literals.payloadBytes
         case .dictionary:
-            try parseDictionary(&reader, tag, &layout)
+            layout.entries = try reader.count(max: count)
+            guard layout.entries > 0 else { throw .unknownTag("string", tag) }
+            if tag & sharedFlag != 0 {
+                layout.shared = try reader.count(max: layout.entries)
+                layout.sharedWidth = try sharedWidth(&reader)
+            }
+            layout.payloadBytes = layout.sharedBytes
         case .direct:
             layout.sharedWidth = try sharedWidth(&reader)
             layout.payloadBytes = BitPacking.byteCount(count, width: layout.sharedWidth)
         }
+        if layout.entries > layout.shared {
+            layout.literals = try StringEntriesCodec.parse(&reader, count: layout.entries - layout.shared)
+            layout.payloadBytes += layout.literals.payloadBytes
+        }
+        if form == .dictionary {
+            layout.codes = try CodeCodec.parse(form: tag >> 2 & 7, &reader, count: count, bound: layout.entries)
+            layout.payloadBytes += layout.codes.payloadBytes
+        }
         return layout
     }
 
-    private static func parseSingle(
-        _ reader: inout ByteReader, _ hasShared: Bool, _ layout: inout StringLayout
-    ) throws(Fault) {
-        layout.entries = 1
-        if hasShared {
-            layout.shared = 1
-            layout.singleShared = UInt32(try reader.count(max: Limits.vocabularyEntriesMax))
-        } else {
-            layout.literals = try StringEntriesCodec.parse(&reader, count: 1)
-            layout.payloadBytes = layout.literals.payloadBytes
-        }
-    }
-
-    private static func parseDictionary(
-        _ reader: inout ByteReader, _ tag: UInt8, _ layout: inout StringLayout
-    ) throws(Fault) {
-        layout.entries = try reader.count(max: layout.count)
-        guard layout.entries > 0 else { throw unknown(tag) }
-        if tag & sharedFlag != 0 {
-            layout.shared = try reader.count(max: layout.entries)
-            layout.sharedWidth = try sharedWidth(&reader)
-        }
-        if layout.entries > layout.shared {
-            layout.literals = try StringEntriesCodec.parse(&reader, count: layout.entries - layout.shared)
-        }
-        layout.codes = try CodeCodec.parse(
-            form: tag >> 2 & 7, &reader, count: layout.count, bound: layout.entries)
-        layout.payloadBytes = layout.sharedBytes + layout.literals.payloadBytes + layout.codes.payloadBytes
-    }
-
-    private static func sharedWidth(_ reader: inout ByteReader) throws(Fault) -> Int {
+    @inline(__always)
+    private static func sharedWidth(_ reader: inout DescriptorReader) throws(Fault) -> Int {
         let width = Int(try reader.u8())
-        guard width <= 16 else { throw Fault(.damaged, "shared numbers are too wide") }
+        guard width <= 16 else { throw .badDescriptor("shared numbers are too wide") }
         return width
     }
-
-    private static func unknown(_ tag: UInt8) -> Fault { Fault(.damaged, "unknown string encoding \(tag)") }
 
     /// Codes and dictionary of the column, in the arena. `vocabulary` holds the shared values of its attribute.
     static func decode(

@@ -134,9 +134,10 @@ enum StringEntriesCodec {
 
     // MARK: Decoding
 
-    static func parse(_ reader: inout ByteReader, count: Int) throws(Fault) -> StringEntriesLayout {
+    @inline(__always)
+    static func parse(_ reader: inout DescriptorReader, count: Int) throws(Fault) -> StringEntriesLayout {
         let tag = try reader.u8()
-        guard let form = StringForm(rawValue: tag) else { throw Fault(.damaged, "unknown string form \(tag)") }
+        guard let form = StringForm(rawValue: tag) else { throw .unknownTag("string list", tag) }
         var layout = StringEntriesLayout(form: form, count: count)
         switch form {
         case .plain, .hex:
@@ -150,8 +151,9 @@ enum StringEntriesCodec {
         return layout
     }
 
+    @inline(__always)
     private static func parseLengths(
-        _ reader: inout ByteReader, _ layout: inout StringEntriesLayout
+        _ reader: inout DescriptorReader, _ layout: inout StringEntriesLayout
     ) throws(Fault) {
         if layout.count == 1 {
             layout.totalBytes = try reader.count(max: Limits.packRawBytesMax)
@@ -162,7 +164,7 @@ enum StringEntriesCodec {
         if layout.lengths.form == .constant {
             let (total, overflow) = layout.lengths.base.multipliedReportingOverflow(by: Int64(layout.count))
             guard !overflow, total >= 0, total <= Limits.packRawBytesMax else {
-                throw Fault(.damaged, "strings are longer than any pack")
+                throw .badDescriptor("strings are longer than any pack")
             }
             layout.totalBytes = Int(total)
         } else {

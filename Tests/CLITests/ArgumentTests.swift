@@ -38,7 +38,10 @@ struct ArgumentTests {
             "events S --where a=1 --where b~x --format csv --tz Asia/Tokyo --now 2026-11-23", "events S --since=-24h",
             "chart S --by entity --bucket 1h --since 7d", "tail S --from 12 --type t", "tail S --from now",
             "stats S --json", "stats S --format prometheus", "stats S --format json --quiet", "verify S --quick --json",
-            "compact S", "demo --events 10 --directory D",
+            "compact S", "demo --events 10 --directory D", "sql S SELECT", "sql S --file F --explain --timing",
+            "sql S SELECT --param a=-1 --param b= --format csv --limit 0 --tz Asia/Tokyo", "sql S", "sql S --json",
+            "schema S", "schema S --type t --type u --entity e --since -7d --until now --format csv",
+            "chart S --grouped --top 3 --by entity", "chart S --sql SELECT --param a=1 --grouped",
         ])
     func contract(line: String) throws {
         _ = try EventStoreCommand.parseAsRoot(PreparedArguments.prepare(line.split(separator: " ").map(String.init)))
@@ -52,7 +55,10 @@ struct ArgumentTests {
             "import S --input-tz Mars/Base", "import S --max-refused=-1", "import S --max-refused 101%",
             "events S --limit -1", "events S --json --format csv", "events S --format xml", "events S --tz Mars/Base",
             "events S --nonsense", "events", "chart S --bucket 0h", "chart S --bucket hour", "tail S --from yesterday",
-            "stats S --format xml", "verify", "compact", "demo --events 0", "nonsense",
+            "sql", "sql S a b", "sql S a --file F", "sql S a --limit -1", "sql S a --json --format csv", "schema",
+            "chart S --top 0", "chart S --top 7", "chart S --param a=1", "chart S --sql a --by type",
+            "chart S --sql a --since 1d", "chart S --sql a --json", "stats S --format xml", "verify", "compact",
+            "demo --events 0", "nonsense",
         ])
     func wrongUsage(line: String) {
         do {
@@ -79,10 +85,9 @@ struct ArgumentTests {
         #expect(examples.contains { $0.contains("eventstore \(name)") })
         for example in examples { #expect(text.contains(example), "cut at 80 columns: \(example)") }
         // Each example is itself understood.
-        for example in examples {
+        for example in ArgumentTests.joined(examples) {
             guard let start = example.range(of: "eventstore ") else { continue }
-            let line = example[start.upperBound...].prefix { $0 != ">" || example.contains(">=") }
-            let words = ArgumentTests.shellWords(String(line))
+            let words = ArgumentTests.shellWords(String(example[start.upperBound...]))
             #expect(throws: Never.self, "\(example)") {
                 try EventStoreCommand.parseAsRoot(PreparedArguments.prepare(words))
             }
@@ -113,13 +118,42 @@ struct ArgumentTests {
         }
     }
 
-    /// Words between blanks; single quotes keep blanks.
+    /// Lines that end in a backslash go on in the next.
+    private static func joined(_ lines: [Substring]) -> [String] {
+        var result: [String] = []
+        var open = ""
+        for line in lines {
+            open += line
+            if open.hasSuffix("\\") {
+                open.removeLast()
+            } else {
+                result.append(open)
+                open = ""
+            }
+        }
+        return result
+    }
+
+    /// Words between blanks up to a redirection; quotes keep blanks.
     private static func shellWords(_ line: String) -> [String] {
         var words: [String] = []
-        for (index, part) in line.split(separator: "'", omittingEmptySubsequences: false).enumerated() {
-            words += index % 2 == 1 ? [String(part)] : part.split(separator: " ").map(String.init)
+        var word: String?
+        var quote: Character?
+        for character in line {
+            if character == quote {
+                quote = nil
+            } else if quote == nil, character == "'" || character == "\"" {
+                quote = character
+                word = word ?? ""
+            } else if quote == nil, character == " " || character == ">" {
+                if let word { words.append(word) }
+                word = nil
+                if character == ">" { return words }
+            } else {
+                word = (word ?? "") + String(character)
+            }
         }
-        return words
+        return words + (word.map { [$0] } ?? [])
     }
 }
 

@@ -100,6 +100,24 @@ struct ChartDrawingTests {
                 """)
     }
 
+    @Test func seriesSideBySide() throws {
+        #expect(
+            try drawing([Self.requests, Self.logins], ChartStyle(width: 72, height: 4, grouped: true))
+                == """
+                123 events per 2 h
+                    32 ┤
+                    24 ┤                              ██   ██
+                    16 ┤                         ██   ██   ██   ██   ██▓▓
+                     8 ┤██   ██        ██   ██▓▓ ██▓▓ ██▓▓ ██   ██▓▓ ██▓▓ ██   ██▓▓
+                     0 └┴──────────────┴──────────────┴──────────────┴──────────────
+                        Nov 23         06:00          12:00          18:00
+
+                        ██ http.request  119   80.4 %  peak 24  Nov 23 14:00
+                        ▓▓ auth.attempt   29   19.6 %  peak 12  Nov 23 18:00
+
+                """)
+    }
+
     @Test("With colours, a character can hold two series, and each colour is ended")
     func colours() throws {
         let text = try drawing([Self.requests, Self.logins], ChartStyle(width: 56, height: 6, colours: true))
@@ -130,10 +148,10 @@ struct ChartDrawingTests {
     func widths() throws {
         let names = (0..<9).map { "a rather long name of series number \($0)" }
         let series = names.map { ChartSeries(name: $0, counts: (0..<12).map { $0 * 31 % 17 }) }
-        for width in [30, 40, 56, 80, 200] {
+        for (width, grouped) in [30, 40, 56, 64, 80, 200].flatMap({ [($0, false), ($0, $0 > 110)] }) {
             for height in [2, 3, 5, 12, 50] {
                 let data = try Self.data(series).top()
-                let style = ChartStyle(width: width, height: height)
+                let style = ChartStyle(width: width, height: height, grouped: grouped)
                 let text = ChartRenderer(data, style: style, zone: .gmt).text(title: "a title")
                 for line in text.split(separator: "\n") {
                     #expect(TextLayout.width(String(line)) <= width, "\(width)×\(height): \(line)")

@@ -113,7 +113,7 @@ enum Encode {
 enum Decode {
     /// Parses the descriptor, which must be used up, and hands the payload on.
     static func run<T>(
-        _ encoded: Encoded, _ body: (inout ByteReader, UnsafeRawBufferPointer, Arena) throws -> T
+        _ encoded: Encoded, _ body: (inout DescriptorReader, UnsafeRawBufferPointer, Arena) throws -> T
     ) throws -> T {
         // Copies of exact size, so that a read past the end is one past an allocation.
         let descriptor = UnsafeMutableRawBufferPointer.allocate(byteCount: encoded.descriptor.count, alignment: 1)
@@ -124,7 +124,7 @@ enum Decode {
         }
         descriptor.copyBytes(from: encoded.descriptor)
         payload.copyBytes(from: encoded.payload)
-        var reader = ByteReader(UnsafeRawBufferPointer(descriptor))
+        var reader = DescriptorReader(UnsafeRawBufferPointer(descriptor))
         return try body(&reader, UnsafeRawBufferPointer(payload), Arena())
     }
 

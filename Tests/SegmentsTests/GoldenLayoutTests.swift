@@ -96,13 +96,14 @@ import Testing
         let scanner = BlockScanner(sealer: fixture.sealer)
         for entry in summary.entities {
             try scanner.open(reader, entry)
-            let block = scanner.blockState(0)
+            let state = scanner.blockState(0)
+            let block = state.pointee
             let types = entry.types.map { "\($0.type)×\($0.rows)" }.joined(separator: " ")
             lines.append("entity \(entry.entity) rows \(entry.rows) types \(types)")
             lines.append("  flags \(block.flags.rawValue) shapes \(block.shapes.map { "\($0.type)×\($0.rows)" })")
             let fixed = [
-                ("time", block.timePlace), ("sequence", block.sequencePlace), ("received", block.receivedPlace),
-                ("id", block.idPlace),
+                ("time", block.time.place), ("sequence", block.sequence.place), ("received", block.received.place),
+                ("id", block.id.place),
             ]
             for (name, place) in fixed { lines.append("  \(name) \(describe(place))") }
             for slot in block.columns {
@@ -111,7 +112,7 @@ import Testing
                         + describe(slot.place))
             }
             for slot in block.packs { lines.append("  pack \(slot.number) raw \(slot.rawLength) \(slot.codec)") }
-            if block.flags.contains(.single) { lines.append("  payload \(hex(try scanner.pack(0, block, 0)))") }
+            if block.flags.contains(.single) { lines.append("  payload \(hex(try scanner.pack(0, state, 0)))") }
         }
         let directory = try reader.directory(fixture.sealer)
         for place in directory.vocabularyPlaces {

@@ -8,12 +8,17 @@ enum ImportRules {
         "Segments": ["EventStoreCore", "CLZ4"],
         "Ingest": ["EventStoreCore", "CZlib", "CZstd", "Foundation"],
         "Catalog": ["EventStoreCore", "GRDB", "GRDBSQLite"],
-        "Query": ["EventStoreCore", "EventStoreSegments"],
+        "Query": ["EventStoreCore", "EventStoreSegments", "GRDBSQLite"],
         "EventStore": [
             "EventStoreCore", "EventStoreCrypto", "EventStoreSegments", "EventStoreIngest", "EventStoreCatalog",
             "EventStoreQuery", "Logging", "Foundation",
         ],
         "CLI": ["EventStore", "ArgumentParser", "Foundation"],
+    ]
+
+    /// Libraries that only one folder of a room may import.
+    private static let folders: [String: [String: String]] = [
+        "Query": ["GRDBSQLite": "Sources/Query/SQLite/"]
     ]
 
     /// Part of every toolchain and without cost to an embedder: open to all rooms.
@@ -37,6 +42,11 @@ enum ImportRules {
                 !system.contains(module), !allowed.contains(module)
             {
                 return file.finding(at: token, "\(file.room) may not import \(module); see docs/architecture.md")
+            }
+            if token.text == "import", let module = module(in: file.tokens, after: index),
+                let folder = folders[file.room]?[module], !file.path.hasPrefix(folder)
+            {
+                return file.finding(at: token, "only files under \(folder) may import \(module)")
             }
             if token.text == "public" || token.text == "open" && declares(file.tokens.text(index + 1)),
                 !publicRooms.contains(file.room)

@@ -29,6 +29,20 @@ package enum ChartBucket: Equatable, Sendable, ExpressibleByArgument {
         self = .fixed(span)
     }
 
+    /// The bucket of calendar steps that differ in length: days of 23 hours, months.
+    package init(approximate step: Int64) {
+        let hour: Int64 = 3_600_000
+        let days = Double(step) / Double(CivilTime.dayMs)
+        let near = Int64(days.rounded())
+        let isNearDays = near > 0 && abs(step - near * CivilTime.dayMs) <= hour
+        switch near {
+        case 28...31 where isNearDays: self = .months(1)
+        case 89...92 where isNearDays: self = .months(3)
+        case 365...366 where isNearDays: self = .months(12)
+        default: self = .fixed(isNearDays ? near * CivilTime.dayMs : step)
+        }
+    }
+
     /// About how long, to compare and to count bars.
     package var approximateMs: Int64 {
         switch self {
@@ -94,6 +108,25 @@ package struct ChartGrid: Sendable, Equatable {
         } while next < range.upperBound
         self.starts = starts
         end = next
+    }
+
+    /// The bars of starts within the calendar that somebody else computed; where some are missing in between, they are filled in.
+    /// `nil` without starts, or when there would be too many bars.
+    package init?(starts known: [Int64]) {
+        let sorted = Set(known).sorted()
+        guard let first = sorted.first, let last = sorted.last else { return nil }
+        let gaps = zip(sorted, sorted.dropFirst()).map { $1 - $0 }
+        let step = gaps.min() ?? 3_600_000
+        guard (last - first) / step < Int64(ChartGrid.barsMax) else { return nil }
+        var starts = [first]
+        for (start, gap) in zip(sorted, gaps) {
+            // Days and months differ in length: no gap in between is left out by rounding.
+            let count = max(1, Int64((Double(gap) / Double(step)).rounded()))
+            for index in 1..<(count + 1) { starts.append(index == count ? start + gap : start + gap / count * index) }
+        }
+        self.starts = starts
+        bucket = ChartBucket(approximate: step)
+        end = last + step
     }
 
     package var range: Range<Int64> { starts[0]..<end }

@@ -21,6 +21,10 @@ package struct ChartData: Sendable {
     package var grid: ChartGrid
     /// By falling total.
     package var series: [ChartSeries]
+    /// The last series is the rest of them.
+    package private(set) var hasOther = false
+    /// Counts are values times this: 1 unless values have fractions.
+    package var scale = 1.0
     /// Why some events are not in it, if so.
     package var damage: EventStoreError?
 
@@ -59,6 +63,7 @@ package struct ChartData: Sendable {
         var result = self
         result.series = Array(series[..<limit])
         result.series.append(ChartSeries(name: "other (\(series.count - limit))", counts: rest))
+        result.hasOther = true
         return result
     }
 

@@ -1,4 +1,4 @@
-/// Draws a chart with characters: stacked bars, axes, a legend with totals.
+/// Draws a chart with characters: bars stacked or side by side, axes, a legend with totals and peaks.
 ///
 /// With colours a series is a colour and heights are exact to an eighth of a row; without colours a series is
 /// a shade of fill; without Unicode a letter. A bar with any event shows at least a sliver.
@@ -11,12 +11,17 @@ package struct ChartStyle: Sendable {
     package var height: Int
     package var colours: Bool
     package var unicode: Bool
+    /// Series side by side, each from the foot, instead of one upon the other.
+    package var grouped: Bool
 
-    package init(width: Int = 80, height: Int = 12, colours: Bool = false, unicode: Bool = true) {
+    package init(
+        width: Int = 80, height: Int = 12, colours: Bool = false, unicode: Bool = true, grouped: Bool = false
+    ) {
         self.width = width
         self.height = height
         self.colours = colours
         self.unicode = unicode
+        self.grouped = grouped
     }
 
     package init(_ terminal: Terminal, width: Int? = nil, height: Int = 12) {
@@ -47,28 +52,84 @@ package struct ChartRenderer {
     /// Columns a chart of this width has for bars.
     package static func plotColumns(width: Int) -> Int { max(10, width - axisColumns - 1) }
 
+    /// Bars that fit: a group of so many series takes a column each and one between groups; `nil` is stacked.
+    package static func bars(width: Int, grouped: Int?) -> Int {
+        let columns = grouped.map { $0 > 1 ? $0 + 1 : 1 } ?? 1
+        return max(2, plotColumns(width: width) / columns)
+    }
+
     package func text(title: String) -> String {
-        let axis = ValueAxis(max: data.sums.max() ?? 0, rows: style.height)
-        let barColumns = max(1, min(12, ChartRenderer.plotColumns(width: style.width) / max(1, data.grid.starts.count)))
+        let most = style.grouped ? data.series.flatMap(\.counts).max() : data.sums.max()
+        let axis = ValueAxis(max: most ?? 0, rows: style.height)
+        let layout = BarLayout(
+            bars: data.grid.starts.count, parts: style.grouped ? data.series.count : 1,
+            columns: ChartRenderer.plotColumns(width: style.width))
         return TextLayout.cut(title, to: style.width, unicode: style.unicode) + "\n"
-            + plot(axis, barColumns: barColumns) + foot(barColumns: barColumns) + "\n" + legend()
+            + plot(axis, layout) + foot(barColumns: layout.barColumns) + "\n" + legend()
+    }
+
+    /// Columns of a bar: `parts` of the same width, and what separates it from the next.
+    private struct BarLayout {
+        let parts: Int
+        let partColumns: Int
+        let gap: Int
+        var barColumns: Int { parts * partColumns + gap }
+
+        init(bars: Int, parts: Int, columns: Int) {
+            self.parts = max(1, parts)
+            let room = max(1, columns / max(1, bars))
+            if self.parts == 1 {
+                let bar = min(12, room)
+                gap = bar >= 3 ? 1 : 0
+                partColumns = bar - gap
+            } else {
+                gap = room > self.parts ? 1 : 0
+                partColumns = max(1, min(4, (room - gap) / self.parts))
+            }
+        }
     }
 
     // MARK: Bars
 
-    private func plot(_ axis: ValueAxis, barColumns: Int) -> String {
-        let bars = data.grid.starts.indices.map { heights(bar: $0, top: axis.top) }
+    private func plot(_ axis: ValueAxis, _ layout: BarLayout) -> String {
+        let bars = data.grid.starts.indices.map { parts(bar: $0, top: axis.top) }
         var text = ""
         for row in stride(from: style.height - 1, through: 0, by: -1) {
+            let blank = isTick(row, axis) && style.colours && style.unicode ? "┈" : " "
             var line = side(row: row, axis: axis)
+            var blanks = ""
             for bar in bars {
-                let gap = barColumns >= 3 ? 1 : 0
-                line += cell(bar, row: row, count: barColumns - gap) + String(repeating: " ", count: gap)
+                for edges in bar {
+                    if let filled = cell(edges, row: row, count: layout.partColumns) {
+                        line += gridLine(blanks) + filled
+                        blanks = ""
+                    } else {
+                        blanks += String(repeating: blank, count: layout.partColumns)
+                    }
+                }
+                blanks += String(repeating: blank, count: layout.gap)
             }
+            line += gridLine(blanks)
             while line.last == " " { line.removeLast() }
             text += line + "\n"
         }
         return text
+    }
+
+    /// Faint lines at the values of the axis, where colours make them faint.
+    private func gridLine(_ blanks: String) -> String {
+        blanks.contains("┈") ? "\u{1b}[38;5;238m\(blanks)\u{1b}[0m" : blanks
+    }
+
+    /// What stands side by side in a bar, each as upper edges of the series.
+    private func parts(bar: Int, top: Int) -> [[Int]] {
+        guard style.grouped else { return [heights(bar: bar, top: top)] }
+        let scale = Double(style.height * 8) / Double(max(top, 1))
+        return data.series.indices.map { series in
+            let count = data.series[series].counts[bar]
+            let height = count > 0 ? max(1, Int((Double(count) * scale).rounded())) : 0
+            return data.series.indices.map { $0 < series ? 0 : height }
+        }
     }
 
     /// Upper edge of each series in a bar, in eighths of a row from the foot.
@@ -82,20 +143,20 @@ package struct ChartRenderer {
         }
     }
 
-    /// The characters of one bar in one row.
-    private func cell(_ edges: [Int], row: Int, count: Int) -> String {
+    /// The characters of one bar in one row; `nil` where it is empty.
+    private func cell(_ edges: [Int], row: Int, count: Int) -> String? {
         let floor = row * 8
         let shares = edges.indices.map { index in
             min(max(edges[index] - floor, 0), 8) - min(max((index > 0 ? edges[index - 1] : 0) - floor, 0), 8)
         }
         let filled = shares.reduce(0, +)
-        guard filled > 0 else { return String(repeating: " ", count: count) }
+        guard filled > 0 else { return nil }
         if style.colours { return coloured(shares, filled: filled, count: count) }
         let main = shares.indices.max { shares[$0] < shares[$1] } ?? 0
         if style.unicode, data.series.count == 1 {
             return String(repeating: ChartRenderer.eighths[filled], count: count)
         }
-        guard filled >= 4 || row == 0 else { return String(repeating: " ", count: count) }
+        guard filled >= 4 || row == 0 else { return nil }
         return String(repeating: swatch(main), count: count)
     }
 
@@ -117,7 +178,7 @@ package struct ChartRenderer {
     }
 
     private func colour(_ series: Int) -> Int {
-        let isOther = series == data.series.count - 1 && data.series.count > ChartData.seriesMax
+        let isOther = data.hasOther && series == data.series.count - 1
         return isOther ? 245 : ChartRenderer.palette[series % ChartRenderer.palette.count]
     }
 
@@ -132,14 +193,14 @@ package struct ChartRenderer {
 
     // MARK: Axes
 
+    private func isTick(_ row: Int, _ axis: ValueAxis) -> Bool { (row + 1) % (style.height / axis.steps) == 0 }
+
     private func side(row: Int, axis: ValueAxis) -> String {
-        let rowsPerStep = style.height / axis.steps
         let line = style.unicode ? ("┤", "│") : ("+", "|")
-        guard (row + 1) % rowsPerStep == 0 else {
-            return String(repeating: " ", count: ChartRenderer.axisColumns) + line.1
-        }
-        let value = (row + 1) / rowsPerStep * (axis.top / axis.steps)
-        let label = TextLayout.padded(ValueAxis.label(value), to: ChartRenderer.axisColumns - 1, right: true)
+        guard isTick(row, axis) else { return String(repeating: " ", count: ChartRenderer.axisColumns) + line.1 }
+        let value = (row + 1) / (style.height / axis.steps) * (axis.top / axis.steps)
+        let text = ValueAxis.label(value, scale: data.scale)
+        let label = TextLayout.padded(text, to: ChartRenderer.axisColumns - 1, right: true)
         return label + " " + line.0
     }
 
@@ -163,12 +224,17 @@ package struct ChartRenderer {
 
     // MARK: Legend
 
+    /// Below this width a series has its total and share only.
+    private static let peakColumnsMin = 64
+
     private func legend() -> String {
         let total = max(1, data.total)
-        let counts = data.series.map { TextLayout.grouped($0.total) }
+        let counts = data.series.map { amount($0.total) }
         let countWidth = counts.map(\.count).max() ?? 0
+        let peaks = peaks()
+        let peakWidth = peaks.map { TextLayout.width($0) + 2 }.max() ?? 0
         let indent = style.width < 48 ? 0 : ChartRenderer.axisColumns + 1
-        let room = max(4, style.width - indent - countWidth - 14)
+        let room = max(4, style.width - indent - countWidth - 14 - peakWidth)
         let names = data.series.map { TextLayout.cut(TextLayout.harmless($0.name), to: room, unicode: style.unicode) }
         let nameWidth = names.map { TextLayout.width($0) }.max() ?? 0
         var text = ""
@@ -178,8 +244,28 @@ package struct ChartRenderer {
             text += String(repeating: " ", count: indent) + mark + " "
             text += TextLayout.padded(names[index], to: nameWidth) + "  "
             text += TextLayout.padded(counts[index], to: countWidth, right: true) + "  "
-            text += TextLayout.padded(share, to: 7, right: true) + "\n"
+            text += TextLayout.padded(share, to: 7, right: true)
+            text += (peaks.isEmpty ? "" : "  " + peaks[index]) + "\n"
         }
         return text
+    }
+
+    /// A total or a peak in words.
+    private func amount(_ count: Int) -> String {
+        data.scale == 1 ? TextLayout.grouped(count) : ValueAxis.label(count, scale: data.scale)
+    }
+
+    /// The highest bar of each series and when it was; empty when there is no room for it.
+    private func peaks() -> [String] {
+        guard style.width >= ChartRenderer.peakColumnsMin, data.grid.starts.count > 1 else { return [] }
+        let highest = data.series.map { series in
+            series.counts.indices.max { (series.counts[$0], $1) < (series.counts[$1], $0) } ?? 0
+        }
+        let counts = zip(data.series, highest).map { amount($0.counts[$1]) }
+        let width = counts.map(\.count).max() ?? 0
+        return zip(counts, highest).map { count, bar in
+            "peak " + TextLayout.padded(count, to: width, right: true) + "  "
+                + TimeAxis.label(data.grid.starts[bar], bucket: data.grid.bucket, zone: zone)
+        }
     }
 }

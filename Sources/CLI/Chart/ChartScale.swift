@@ -31,15 +31,21 @@ package struct ValueAxis: Sendable, Equatable {
         return value
     }
 
-    /// `1,500` as `1.5k`.
-    package static func label(_ value: Int) -> String {
-        for (scale, unit) in [(1_000_000_000, "G"), (1_000_000, "M"), (1000, "k")] where value >= scale {
-            var text = TextLayout.decimal(Double(value) / Double(scale), 2)
-            while text.hasSuffix("0") { text.removeLast() }
-            if text.hasSuffix(".") { text.removeLast() }
-            return text + unit
+    /// `1,500` as `1.5k`. `scale` is what the value was multiplied with.
+    package static func label(_ value: Int, scale: Double = 1) -> String {
+        let number = Double(value) / scale
+        for (size, unit) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] where number >= size {
+            return short(number / size, 2) + unit
         }
-        return String(value)
+        return scale == 1 ? String(value) : short(number, 3)
+    }
+
+    private static func short(_ number: Double, _ places: Int) -> String {
+        var text = TextLayout.decimal(number, places)
+        guard text.contains(".") else { return text }
+        while text.hasSuffix("0") { text.removeLast() }
+        if text.hasSuffix(".") { text.removeLast() }
+        return text
     }
 }
 
@@ -118,6 +124,16 @@ package enum TimeAxis {
     private static let monthNames = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
+
+    /// A moment as short as its bucket allows: `Nov 21 02:00`, `Nov 21`, `2026-11`.
+    package static func label(_ ms: Int64, bucket: ChartBucket, zone: TimeZone) -> String {
+        let local = ms + CivilTime.offsetMs(zone, at: ms)
+        if case .months = bucket { return label(local, step: .months(1)) }
+        let day = label(local, step: .span(CivilTime.dayMs))
+        if bucket.isCalendar { return day }
+        let clock = label(local, step: .span(min(bucket.approximateMs, CivilTime.dayMs - 1)))
+        return clock == day ? day + " 00:00" : day + " " + clock
+    }
 
     private static func label(_ local: Int64, step: Step) -> String {
         let days = CivilTime.floorDivide(local, CivilTime.dayMs)

@@ -9,26 +9,42 @@ struct ChartCommand: ParsableCommand {
         commandName: "chart",
         abstract: "Draw events over time in the terminal.",
         discussion: """
-            The six largest series are stacked, the rest is "other". --format json, ndjson and csv give all \
-            numbers.
+            The largest series are stacked (--grouped: side by side), the rest is "other". --format json, \
+            ndjson and csv give all numbers. --sql draws a query of (bucket, value) or (bucket, series, value).
 
             Examples:
               eventstore chart events --since -7d
               eventstore chart events --by entity --where 'status >= 500'
+              eventstore chart events --type auth.attempt --by result --grouped --top 3
               eventstore chart events --bucket 1d --tz Europe/Berlin --format csv
+              eventstore chart events --grouped --sql "SELECT \\
+                time_bucket('6 hours', timestamp), type, quantile(duration_ms, 0.95) \\
+                FROM events WHERE duration_ms IS NOT NULL GROUP BY 1, 2"
             """)
 
     @OptionGroup var access: StoreAccess
     @OptionGroup(title: "Filters") var filters: FilterOptions
 
     @Option(help: ArgumentHelp("Series: type, entity, or an attribute's name.", valueName: "name"))
-    var by = "type"
+    var by: String?
 
     @Option(
         help: ArgumentHelp(
             "Width of a bar: 30s, 15m, 1h, 1d, 1w, 1mo, 1y (default: from the time range).",
             valueName: "span"))
     var bucket: ChartBucket?
+
+    @Flag(help: "Series side by side instead of stacked.")
+    var grouped = false
+
+    @Option(help: ArgumentHelp("So many series, 1 to 6; the rest is one more.", valueName: "n"))
+    var top = ChartData.seriesMax
+
+    @Option(
+        help: ArgumentHelp("Draw the rows of this query: bucket, value or bucket, series, value.", valueName: "select"))
+    var sql: String?
+
+    @OptionGroup var parameters: SQLParameterOptions
 
     @Option(help: ArgumentHelp("Columns to draw in (default: the terminal's, else 80).", valueName: "columns"))
     var width: Int?
@@ -47,14 +63,35 @@ struct ChartCommand: ParsableCommand {
     func validate() throws {
         if let width, !(30...1000).contains(width) { throw ValidationError("--width takes 30 to 1000") }
         guard (2...200).contains(height) else { throw ValidationError("--height takes 2 to 200") }
+        guard (1...ChartData.seriesMax).contains(top) else {
+            throw ValidationError("--top takes 1 to \(ChartData.seriesMax)")
+        }
+        guard sql != nil else {
+            if !parameters.parameters.isEmpty { throw ValidationError("--param belongs to --sql") }
+            return
+        }
+        if !filters.isEmpty || by != nil || bucket != nil {
+            throw ValidationError("--sql says itself which events, series and buckets; leave the other options out")
+        }
+        if json || format != .table { throw ValidationError("for the numbers of a query use eventstore sql") }
     }
 
+    private var series: String { by ?? "type" }
+
     func run() throws {
+        if let sql {
+            try draw(sql)
+            return
+        }
         let filter = try filters.filter(access.time)
-        let style = ChartStyle(Terminal.current(), width: width, height: height)
+        let style = style
         let data = try access.open(.readOnly) { store in
-            try NameHints(store: store).check(filter, by: by)
-            return try fetch(store, filter: filter, bars: ChartRenderer.plotColumns(width: style.width))
+            try NameHints(store: store).check(filter, by: series)
+            let data = try fetch(store, filter: filter, bars: ChartRenderer.bars(width: style.width, grouped: nil))
+            guard grouped, let data, !isNumbers else { return data }
+            // How many bars fit depends on how many series there are.
+            let bars = ChartRenderer.bars(width: style.width, grouped: data.top(top).series.count)
+            return data.grid.starts.count <= bars ? data : try fetch(store, filter: filter, bars: bars)
         }
         guard let data else {
             if !quietness.quiet { Diagnostics.line("no events to draw") }
@@ -62,20 +99,71 @@ struct ChartCommand: ParsableCommand {
             return
         }
         let output = Output()
-        if json || format != .table {
+        if isNumbers {
             try ChartNumbers.print(data, format: json ? .json : format, output: output, times: access.time.times)
         } else {
-            try output.write(ChartRenderer(data.top(), style: style, zone: access.time.zone).text(title: title(data)))
+            let drawing = ChartRenderer(data.top(top), style: style, zone: access.time.zone)
+            try output.write(drawing.text(title: title(data)))
         }
         try output.flush()
         if let damage = data.damage { throw damage }
     }
 
+    private var isNumbers: Bool { json || format != .table }
+
+    private var style: ChartStyle {
+        var style = ChartStyle(Terminal.current(), width: width, height: height)
+        style.grouped = grouped
+        return style
+    }
+
+    // MARK: Queries
+
+    private func draw(_ sql: String) throws {
+        let text = SQLText(sql)
+        let values = try parameters.values(access.time)
+        let style = style
+        do {
+            let data = try access.open(.readOnly) { store in
+                try NameHints(store: store).check(text, values)
+                return try rows(try store.query(text.query, parameters: values))
+            }
+            guard let (data, name) = data else {
+                if !quietness.quiet { Diagnostics.line("no rows to draw") }
+                return
+            }
+            let shown = data.top(top)
+            let bars = ChartRenderer.bars(width: style.width, grouped: grouped ? shown.series.count : nil)
+            guard data.grid.starts.count <= bars else {
+                throw CLIFailure.usage(
+                    "--sql gives \(TextLayout.grouped(data.grid.starts.count)) buckets, \(bars) fit; take a longer "
+                        + "time_bucket or a greater --width")
+            }
+            let title = "\(TextLayout.harmless(name)) per \(data.grid.bucket.text), \(range(data))"
+            let output = Output()
+            try output.write(ChartRenderer(shown, style: style, zone: access.time.zone).text(title: title))
+            try output.flush()
+        } catch let error as EventStoreError {
+            throw text.failure(error, width: style.width, unicode: style.unicode)
+        }
+    }
+
+    private func rows(_ cursor: QueryCursor) throws -> (data: ChartData, name: String)? {
+        defer { cursor.close() }
+        var rows = try ChartRows(columns: cursor.columns.map(\.name))
+        while let batch = try cursor.nextBatch() {
+            for row in 0..<batch.count { try rows.add(cursor.columns.indices.map { batch[row, $0] }) }
+        }
+        return try rows.data().map { ($0, rows.valueName) }
+    }
+
+    // MARK: Histograms
+
     /// The data of the chart; `nil` when no event matches.
     private func fetch(_ store: BlockingEventStore, filter: EventFilter, bars: Int) throws -> ChartData? {
         let stats = try store.stats()
         guard let first = stats.firstTimestamp, let last = stats.lastTimestamp else { return nil }
-        let query = ChartQuery(store: store, filter: filter, by: by, zone: access.time.zone)
+        let query = ChartQuery(store: store, filter: filter, by: series, zone: access.time.zone)
         let lower = filter.since ?? first
         let upper = filter.until ?? max(last + 1, lower + 1)
         guard lower < upper else { return nil }
@@ -93,7 +181,7 @@ struct ChartCommand: ParsableCommand {
 
     /// A width that can be drawn: bars that do not fit side by side are widened, and that is said.
     private func drawable(_ wanted: ChartBucket, range: Range<Int64>, bars: Int) -> ChartBucket {
-        guard format == .table, !json else { return wanted }
+        guard !isNumbers else { return wanted }
         let count = (range.upperBound - range.lowerBound) / wanted.approximateMs
         guard count > Int64(bars) else { return wanted }
         let fitting = ChartBucket.fitting(range, bars: bars)
@@ -106,11 +194,13 @@ struct ChartCommand: ParsableCommand {
     }
 
     private func title(_ data: ChartData) -> String {
+        "\(TextLayout.grouped(data.total)) events per \(data.grid.bucket.text) by \(series), \(range(data))"
+    }
+
+    private func range(_ data: ChartData) -> String {
         let times = access.time.times
         func short(_ ms: Int64) -> String { String(times.rfc3339(ms).prefix(16)).replacing("T", with: " ") }
-        let range = "\(short(data.grid.range.lowerBound)) to \(short(data.grid.range.upperBound))"
-        return
-            "\(TextLayout.grouped(data.total)) events per \(data.grid.bucket.text) by \(by), \(range) \(access.time.tz)"
+        return "\(short(data.grid.range.lowerBound)) to \(short(data.grid.range.upperBound)) \(access.time.tz)"
     }
 
     private func printEmptyArray() throws {

@@ -88,7 +88,7 @@ package struct WhereExpression: Sendable, Equatable {
     }
 
     /// The text between the quotes; a backslash takes the next character as it is.
-    private static func unquoted(_ text: Substring, quote: Character) -> String? {
+    static func unquoted(_ text: Substring, quote: Character) -> String? {
         var result = ""
         var escaped = false
         var rest = text.dropFirst()

@@ -23,6 +23,8 @@ struct FilterOptions: ParsableArguments {
             valueName: "expr"))
     var conditions: [String] = []
 
+    var isEmpty: Bool { entity.isEmpty && type.isEmpty && since == nil && until == nil && conditions.isEmpty }
+
     func filter(_ time: TimeOptions) throws -> EventFilter {
         var filter = EventFilter(entities: entity, types: type)
         filter.since = try since.map { try time.parse($0, option: "since") }

@@ -68,6 +68,9 @@ package struct TimeText {
         isUTC = ["UTC", "GMT", "Etc/UTC"].contains(zone.identifier)
     }
 
+    /// The zone as people write it: Foundation calls UTC by its older name.
+    package var zoneName: String { isUTC ? "UTC" : zone.identifier }
+
     /// `2026-11-23T10:00:00.123Z`, or with the zone's offset at that moment.
     package func rfc3339(_ ms: Int64) -> String {
         let offset = isUTC ? 0 : CivilTime.offsetMs(zone, at: ms)

@@ -48,11 +48,14 @@ public struct EventStoreError: Error, Sendable, CustomStringConvertible {
     public let message: String
     /// The file concerned, if one is.
     public let file: String?
+    /// Where in the text of a query the problem lies, in bytes of UTF-8 from its start; only for queries.
+    public let offset: Int?
 
     package init(_ fault: Fault) {
         code = Code(rawValue: fault.code.rawValue)
         message = fault.description
         file = fault.place.file
+        offset = fault.place.file == nil ? fault.place.offset : nil
     }
 
     public var description: String { "\(message) error[\(code.rawValue)]" }

@@ -84,23 +84,23 @@ struct NameResolver: Sendable {
         _ rows: RowBatch, _ row: Int, _ template: Template, _ scratch: UnsafeMutableBufferPointer<UInt8>,
         _ target: inout [UInt8]
     ) {
-        NameResolver.append(rows.timestamp.base[row], scratch, &target)
+        JSONText.append(rows.timestamp.base[row], &target)
         target.append(contentsOf: NameResolver.idPrefix)
         rows.id.base[row].write(to: scratch.baseAddress!)
         target.append(contentsOf: scratch[0..<36])
         target.append(contentsOf: NameResolver.sequencePrefix)
-        NameResolver.append(Int64(bitPattern: rows.sequence.base[row]), scratch, &target)
+        JSONText.append(Int64(bitPattern: rows.sequence.base[row]), &target)
         target.append(contentsOf: NameResolver.receivedPrefix)
-        NameResolver.append(rows.received.base[row], scratch, &target)
+        JSONText.append(rows.received.base[row], &target)
         target.append(contentsOf: NameResolver.attributesPrefix)
         let cells = rows.cells(ofRow: row)
         for column in template.columns {
             target.append(contentsOf: column.prefix)
             let cell = cells[column.cell]
             switch column.kind {
-            case .string: NameResolver.appendQuoted(rows.strings.bytes(Int(cell)), &target)
+            case .string: JSONText.appendQuoted(rows.strings.bytes(Int(cell)), &target)
             case .json: target.append(contentsOf: rows.strings.bytes(Int(cell)))
-            case .integer: NameResolver.append(Int64(bitPattern: cell), scratch, &target)
+            case .integer: JSONText.append(Int64(bitPattern: cell), &target)
             case .double: target.append(contentsOf: "\(Double(bitPattern: cell))".utf8)
             case .bool: target.append(contentsOf: cell != 0 ? NameResolver.trueText : NameResolver.falseText)
             }
@@ -118,54 +118,7 @@ struct NameResolver: Sendable {
 
     private static func quoted(_ text: String, before prefix: String) -> [UInt8] {
         var target = Array(prefix.utf8)
-        Array(text.utf8).withUnsafeBytes { appendQuoted($0, &target) }
+        Array(text.utf8).withUnsafeBytes { JSONText.appendQuoted($0, &target) }
         return target
-    }
-
-    /// A JSON string (RFC 8259): quotes, backslashes and control characters escaped, all else as it is.
-    private static func appendQuoted(_ text: UnsafeRawBufferPointer, _ target: inout [UInt8]) {
-        target.append(0x22)
-        var start = 0
-        for index in 0..<text.count {
-            let byte = text[index]
-            if byte >= 0x20, byte != 0x22, byte != 0x5c { continue }
-            target.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[start..<index]))
-            appendEscape(byte, &target)
-            start = index + 1
-        }
-        target.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[start...]))
-        target.append(0x22)
-    }
-
-    private static func appendEscape(_ byte: UInt8, _ target: inout [UInt8]) {
-        target.append(0x5c)
-        switch byte {
-        case 0x22, 0x5c: target.append(byte)
-        case 0x0a: target.append(0x6e)
-        case 0x0d: target.append(0x72)
-        case 0x09: target.append(0x74)
-        case 0x08: target.append(0x62)
-        case 0x0c: target.append(0x66)
-        default:
-            let digits = Array("0123456789abcdef".utf8)
-            target.append(contentsOf: [0x75, 0x30, 0x30, digits[Int(byte >> 4)], digits[Int(byte & 15)]])
-        }
-    }
-
-    private static func append(
-        _ number: Int64, _ scratch: UnsafeMutableBufferPointer<UInt8>, _ target: inout [UInt8]
-    ) {
-        var rest = number.magnitude
-        var place = 64
-        repeat {
-            place -= 1
-            scratch[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
-        } while rest > 0
-        if number < 0 {
-            place -= 1
-            scratch[place] = 0x2d
-        }
-        target.append(contentsOf: scratch[place..<64])
     }
 }

@@ -3,6 +3,7 @@
 import EventStoreCatalog
 import EventStoreCore
 import EventStoreCrypto
+import EventStoreQuery
 import EventStoreSegments
 
 struct ReadContext: Sendable {
@@ -17,6 +18,9 @@ struct ReadContext: Sendable {
     /// Threads for parallel work.
     let threads: Int
     let memoryBudget: Int
+    /// Columns that queries read before.
+    let columnCache: ColumnCache
+    let zones: any ZoneSource
     /// What segment files written now carry; drawn anew by each writer.
     var incarnation: UInt64 = 0
 

@@ -2,6 +2,7 @@
 
 import EventStoreCatalog
 import EventStoreCore
+import EventStoreQuery
 import EventStoreSegments
 import Synchronization
 
@@ -13,6 +14,8 @@ final class SegmentHandle: Sendable {
     private let pinned = Mutex<SegmentReader?>(nil)
     /// Entries of all its entities, ascending by number, once somebody asked.
     private let cachedEntries: Mutex<[SegmentEntityEntry]?>
+    /// The same as units of scans.
+    let cachedUnits = Mutex<[ScanUnit]?>(nil)
     /// The catalog's counter of segment changes when it was last seen to name this segment.
     private let seenAt = Atomic<UInt64>(.max)
 
@@ -33,6 +36,8 @@ final class SegmentHandle: Sendable {
     }
 
     var times: ClosedRange<Int64> { info.minTime...info.maxTime }
+    /// Whether the entries are in memory.
+    var hasEntries: Bool { cachedEntries.withLock { $0 != nil } }
 
     func isFile(of reader: SegmentReader) -> Bool { info.id.withUnsafeBytes { SegmentID($0) } == reader.id }
 

@@ -16,12 +16,44 @@ extension StoreEngine {
         by key: CountKey, _ filter: EventFilter, _ snapshot: Published, _ missingIsDamage: Bool
     ) throws(Fault) -> [CountRow] {
         guard let compiled = try context.names.compile(filter) else { return CountTable.none(key) }
+        if let rows = try StoreTotals(context).counts(by: key, compiled, snapshot) { return rows }
         var table = CountTable(key)
-        if let days = StoreEngine.wholeDays(compiled.times), TotalsPlan.answers(key, compiled) {
-            try addTotals(key, compiled, days, snapshot, &table)
-        } else {
-            try scan(compiled, snapshot, missingIsDamage, &table)
+        try scan(compiled, snapshot, missingIsDamage, &table)
+        return table.rows(context.names)
+    }
+
+    // MARK: Scanning
+
+    private func scan(
+        _ filter: RowFilter, _ snapshot: Published, _ missingIsDamage: Bool, _ table: inout CountTable
+    ) throws(Fault) {
+        for batch in snapshot.memory where batch.times.overlaps(filter.times) { table.add(batch.rows, filter) }
+        let scan = PartitionScan(context, filter)
+        scan.missingIsDamage = missingIsDamage
+        for handle in snapshot.segments.all where handle.times.overlaps(filter.times) {
+            var opened: [SegmentEntityEntry] = []
+            for entry in try scan.entries(handle) {
+                if !table.addFromIndex(entry, filter, handle) { opened.append(entry) }
+            }
+            try scan.forEachBlock(handle, opened, times: { $0 }) { (source, rows) throws(Fault) in
+                try table.add(scan.scanner, source, rows)
+            }
         }
+        if let fault = scan.damage.first { throw fault }
+    }
+}
+
+/// Answers from the totals the catalog keeps by day.
+struct StoreTotals {
+    private let context: ReadContext
+
+    init(_ context: ReadContext) { self.context = context }
+
+    /// `nil` when the totals do not answer: part of a day, or by entity and type at once.
+    func counts(by key: CountKey, _ filter: RowFilter, _ snapshot: Published) throws(Fault) -> [CountRow]? {
+        guard let days = StoreTotals.wholeDays(filter.times), TotalsPlan.answers(key, filter) else { return nil }
+        var table = CountTable(key)
+        try addTotals(key, filter, days, snapshot, &table)
         return table.rows(context.names)
     }
 
@@ -51,26 +83,6 @@ extension StoreEngine {
         for batch in snapshot.memory where batch.times.overlaps(filter.times) {
             if batch.firstSequence >= journalStart { table.add(batch.rows, filter) }
         }
-    }
-
-    // MARK: Scanning
-
-    private func scan(
-        _ filter: RowFilter, _ snapshot: Published, _ missingIsDamage: Bool, _ table: inout CountTable
-    ) throws(Fault) {
-        for batch in snapshot.memory where batch.times.overlaps(filter.times) { table.add(batch.rows, filter) }
-        let scan = PartitionScan(context, filter)
-        scan.missingIsDamage = missingIsDamage
-        for handle in snapshot.segments.all where handle.times.overlaps(filter.times) {
-            var opened: [SegmentEntityEntry] = []
-            for entry in try scan.entries(handle) {
-                if !table.addFromIndex(entry, filter, handle) { opened.append(entry) }
-            }
-            try scan.forEachBlock(handle, opened, times: { $0 }) { (source, rows) throws(Fault) in
-                try table.add(scan.scanner, source, rows)
-            }
-        }
-        if let fault = scan.damage.first { throw fault }
     }
 }
 

@@ -1,11 +1,114 @@
 // Questions in SQL: parsed, planned, and run by the engine that can.
 
+import Dispatch
 import EventStoreCore
 import EventStoreQuery
 
+/// The attributes of a store, for the parser.
+struct StoreNames: NameCatalog {
+    private let names: NameTable
+    init(_ names: NameTable) { self.names = names }
+    func hasAttribute(_ name: String) -> Bool { names.number(ofAttribute: name) != nil }
+    func attributeNames() -> [String] { names.names(of: .attribute) }
+}
+
 extension StoreEngine {
     func query(_ sql: String, _ parameters: [String: QueryValue]) throws(Fault) -> any QueryRun {
-        try requireOpen()
-        throw Fault(.invalid, "queries are not there yet")
+        // A reader learns of new names with a new snapshot.
+        _ = try snapshot()
+        let parsed = try SQLParser.parse(
+            sql, parameters: parameters.mapValues(\.sqlValue), names: StoreNames(context.names))
+        switch parsed.body {
+        case .native(let query): return try NativeRun(self, query)
+        case .general(let statement):
+            return try GeneralRun(self, statement)
+        }
     }
+
+    func query(_ query: SelectQuery) throws(Fault) -> any QueryRun {
+        _ = try snapshot()
+        return try NativeRun(self, query)
+    }
+
+    var queryEnvironment: QueryEnvironment {
+        QueryEnvironment(
+            zones: context.zones, threads: context.threads, memoryBudget: context.memoryBudget / 2,
+            cache: context.columnCache
+        ) { (count, body) throws(Fault) in
+            try Workers.run(count, threads: count, body)
+        }
+    }
+}
+
+/// A query in the store's own engine.
+final class NativeRun: QueryRun {
+    private let engine: StoreEngine
+    private let query: SelectQuery
+    private var native: NativeQuery?
+    private var attempts = 1
+    private var hasBegun = false
+    private var returned = 0
+    private var nanoseconds: UInt64 = 0
+    private var counts = NativeCounts()
+    let columns: [QueryColumn]
+
+    init(_ engine: StoreEngine, _ query: SelectQuery) throws(Fault) {
+        self.engine = engine
+        self.query = query
+        let start = engine.monotonicNanoseconds
+        let native = try NativeRun.begin(engine, query, missingIsDamage: false)
+        self.native = native
+        columns = native.columns.map { QueryColumn(name: $0.name, isTime: $0.isTime) }
+        nanoseconds = engine.monotonicNanoseconds - start
+    }
+
+    private static func begin(
+        _ engine: StoreEngine, _ query: SelectQuery, missingIsDamage: Bool
+    ) throws(Fault) -> NativeQuery {
+        let source = QuerySnapshot(engine.context, try engine.snapshot(), missingIsDamage: missingIsDamage)
+        return try NativeQuery(query, source: source, environment: engine.queryEnvironment)
+    }
+
+    func nextBatch() throws(Fault) -> QueryBatch? {
+        let start = engine.monotonicNanoseconds
+        defer { nanoseconds += engine.monotonicNanoseconds - start }
+        while let native {
+            do throws(Fault) {
+                let rows = try native.next()
+                counts = native.counts
+                hasBegun = true
+                guard let rows else {
+                    close()
+                    return nil
+                }
+                let count = rows.first?.count ?? 0
+                returned += count
+                if count > 0 { return QueryBatch(columns: rows, count: count) }
+            } catch {
+                // Another process merged a segment away: the same question of a new snapshot, if nothing was said yet.
+                guard error.code == .notFound, !hasBegun, attempts <= CursorRun.attemptsMax else { throw error }
+                attempts += 1
+                self.native = try NativeRun.begin(
+                    engine, query, missingIsDamage: attempts > CursorRun.attemptsMax)
+            }
+        }
+        return nil
+    }
+
+    var statistics: QueryStatistics {
+        var statistics = QueryStatistics()
+        statistics.rowsScanned = counts.rowsScanned
+        statistics.rowsReturned = returned
+        statistics.blocksRead = counts.blocksRead
+        statistics.blocksPruned = counts.blocksPruned
+        statistics.bytesRead = counts.bytesRead
+        statistics.milliseconds = Double(nanoseconds) / 1e6
+        return statistics
+    }
+
+    func close() { native = nil }
+}
+
+extension StoreEngine {
+    var monotonicNanoseconds: UInt64 { DispatchTime.now().uptimeNanoseconds }
 }

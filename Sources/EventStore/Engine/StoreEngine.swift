@@ -3,6 +3,7 @@
 import EventStoreCatalog
 import EventStoreCore
 import EventStoreCrypto
+import EventStoreQuery
 import EventStoreSegments
 import Foundation
 import Logging
@@ -192,10 +193,12 @@ extension StoreEngine {
             throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
         }
         let names = NameTable(keyring: keyring, environment: environment, settings: settings)
+        let budget = max(open.memoryBudget, 32 << 20)
         var context = ReadContext(
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
             keyring: keyring, names: names, segmentFiles: SegmentFiles(environment),
-            threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: max(open.memoryBudget, 32 << 20))
+            threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: budget,
+            columnCache: ColumnCache(budget: budget / 2), zones: FixedZones())
         let follower = Follower(context)
         guard lock != nil else {
             return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)

@@ -10,8 +10,14 @@ final class StoreSealer: BlockSealer {
     private let directoryKey: SecretKey
     private let context = XAESContext()
     private var vocabularyKey: SecretKey?
-    private var keys: [UInt32: (id: UInt64, key: SecretKey)] = [:]
-    private var last: (entity: UInt32, id: UInt64, key: SecretKey)?
+    private struct EntityKey {
+        let id: UInt64
+        let key: SecretKey
+    }
+    /// By entity number; `denseMax` and above in `keys`.
+    private var denseKeys: [EntityKey?] = []
+    private var keys: [UInt32: EntityKey] = [:]
+    private static let denseMax = 1 << 16
     private var keyringGeneration: UInt64
     /// Random bytes for nonces, drawn for many at a time: each is used once, and a nonce is no secret.
     private var pool: [UInt8] = []
@@ -30,22 +36,32 @@ final class StoreSealer: BlockSealer {
         let generation = names.keyring.generation
         guard generation != keyringGeneration else { return }
         keyringGeneration = generation
+        denseKeys = []
         keys = [:]
-        last = nil
         context.forget()
     }
 
-    private func entityKey(_ entity: UInt32) throws(Fault) -> (id: UInt64, key: SecretKey) {
-        if let last, last.entity == entity { return (last.id, last.key) }
-        let found: (id: UInt64, key: SecretKey)
-        if let known = keys[entity] {
-            found = known
+    private func entityKey(_ entity: UInt32) throws(Fault) -> EntityKey {
+        let index = Int(entity)
+        if index < denseKeys.count, let known = denseKeys[index] { return known }
+        return try lookUp(entity)
+    }
+
+    @inline(never)
+    private func lookUp(_ entity: UInt32) throws(Fault) -> EntityKey {
+        if let known = keys[entity] { return known }
+        let id = try names.keyID(entity)
+        let found = EntityKey(id: id, key: try names.keyring.entityKey(id))
+        let index = Int(entity)
+        if index < StoreSealer.denseMax {
+            if index >= denseKeys.count {
+                let missing = max(index + 1, 2 * denseKeys.count) - denseKeys.count
+                denseKeys.append(contentsOf: repeatElement(nil, count: missing))
+            }
+            denseKeys[index] = found
         } else {
-            let id = try names.keyID(entity)
-            found = (id, try names.keyring.entityKey(id))
             keys[entity] = found
         }
-        last = (entity, found.id, found.key)
         return found
     }
 

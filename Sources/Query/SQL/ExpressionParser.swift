@@ -270,10 +270,22 @@ struct SyntaxParser {
         if kind == .glob { throw source.stop(token.start, "ESCAPE goes with LIKE; GLOB has none") }
         advance()
         let escape = try expression(above: .equality)
+        try checkEscape(escape.expression)
         return try term(
             .pattern(
                 kind, left.expression, pattern: pattern.expression, escape: escape.expression, isNegated: isNegated),
             from: start, over: left, pattern, escape)
+    }
+
+    /// SQLite fails at the first row when it is not one character.
+    private func checkEscape(_ escape: Expression) throws(ParseStop) {
+        switch escape.node {
+        case .literal(.null): return
+        case .literal(.text(let text)):
+            guard text.string.unicodeScalars.count != 1 else { return }
+            throw source.stop(escape.range.lowerBound, "ESCAPE takes one character, such as '!'")
+        default: throw .general("a computed ESCAPE")
+        }
     }
 
     /// Where an expression may begin: SELECT, VALUES and WITH begin a sub-query instead.

@@ -63,8 +63,9 @@ package enum SQLParser {
 extension SyntaxParser {
     private static let allowed = "SELECT (also after WITH), VALUES, and EXPLAIN before them"
 
-    /// Passes over EXPLAIN; refuses what is not one question.
+    /// Passes over empty statements and EXPLAIN; refuses what is not one question.
     fileprivate mutating func statementKind() throws(Fault) -> Bool {
+        while take(.semicolon) {}
         let isExplain = take(.explain)
         if isExplain, token.keyword == .query, ahead().keyword == .plan { position += 2 }
         firstToken = position
@@ -79,7 +80,7 @@ extension SyntaxParser {
             let what = token.kind == .word ? text : source.name(of: token)
             throw source.fault(token.start, "the store answers questions: \(Self.allowed); not \(what)")
         }
-        if let end = tokens.firstIndex(where: { $0.kind == .semicolon }),
+        if let end = tokens[position...].firstIndex(where: { $0.kind == .semicolon }),
             let more = tokens[end...].first(where: { $0.kind != .semicolon && $0.kind != .finish })
         {
             throw source.fault(more.start, "one statement at a time; this is a second one")

@@ -4,7 +4,13 @@
 import EventStoreCore
 
 struct TimeConversion {
-    let source: SQLSource
+    /// Makes an error of a message about the text.
+    let stop: (_ text: Expression, _ message: String) -> ParseStop
+
+    init(source: SQLSource) { stop = { source.stop($0.range.lowerBound, $1) } }
+
+    /// For trees that come from no text.
+    init() { stop = { .fault(Fault(.invalid, $1)) } }
 
     func convert(_ expression: Expression) throws(ParseStop) -> Expression {
         var failure: ParseStop?
@@ -60,8 +66,7 @@ struct TimeConversion {
     private func time(_ expression: Expression) throws(ParseStop) -> Expression {
         guard case .literal(.text(let text)) = expression.node else { return try convert(expression) }
         guard let ms = TimeLiteral.parse(text.string) else {
-            throw source.stop(
-                expression.range.lowerBound, "'\(text.string.prefix(60))' is no time; \(TimeLiteral.hint)")
+            throw stop(expression, "'\(text.string.prefix(60))' is no time; \(TimeLiteral.hint)")
         }
         return Expression(.literal(.integer(ms)), expression.range)
     }

@@ -35,8 +35,11 @@ package enum ColumnName: Hashable, Sendable {
 
 /// SQLite's column affinities, as far as expressions here can have them (sqlite.org/datatype3.html, section 3).
 package enum Affinity: Hashable, Sendable {
-    /// No conversion: attributes, literals, most expressions. SQLite calls it BLOB or NONE.
+    /// None at all: literals, results of operators and functions. In a comparison the other side's affinity decides.
     case none
+    /// Columns without a declared type, which are the attributes: no conversion, yet an affinity, so that beside a
+    /// TEXT column nothing is converted either. SQLite calls it BLOB.
+    case blob
     case text, numeric, integer, real
 }
 

@@ -1,0 +1,124 @@
+// A query that SQLite runs over virtual tables of a snapshot.
+
+import EventStoreCatalog
+import EventStoreCore
+import EventStoreQuery
+import EventStoreSegments
+
+final class GeneralRun: QueryRun {
+    private let engine: StoreEngine
+    private var run: SQLiteRun?
+    private var returned = 0
+    private var nanoseconds: UInt64 = 0
+    let columns: [QueryColumn]
+    private static let batchRows = 1024
+
+    init(_ engine: StoreEngine, _ statement: GeneralStatement) throws(Fault) {
+        self.engine = engine
+        let start = engine.monotonicNanoseconds
+        let run = try GeneralRun.sqlite(engine, statement)
+        self.run = run
+        columns = run.columns.map { QueryColumn(name: $0.name, isTime: $0.isTime) }
+        nanoseconds = engine.monotonicNanoseconds - start
+    }
+
+    static func sqlite(_ engine: StoreEngine, _ statement: GeneralStatement) throws(Fault) -> SQLiteRun {
+        let published = try engine.snapshot()
+        let source = QuerySnapshot(engine.context, published, missingIsDamage: false)
+        let tables = SmallTables(engine.context, published)
+        let table = NativeTable(source, engine.queryEnvironment) { (name) throws(Fault) in try tables.rows(of: name) }
+        return try SQLiteRun(
+            text: statement.text, attributes: statement.attributes, parameters: statement.parameters, table: table,
+            zones: engine.context.zones, memoryLimit: engine.context.memoryBudget / 2)
+    }
+
+    func nextBatch() throws(Fault) -> QueryBatch? {
+        let start = engine.monotonicNanoseconds
+        defer { nanoseconds += engine.monotonicNanoseconds - start }
+        guard let rows = try run?.next(max: GeneralRun.batchRows) else {
+            close()
+            return nil
+        }
+        let count = rows.first?.count ?? 0
+        returned += count
+        return QueryBatch(columns: rows, count: count)
+    }
+
+    var statistics: QueryStatistics {
+        var statistics = QueryStatistics()
+        statistics.isNative = false
+        statistics.rowsReturned = returned
+        statistics.milliseconds = Double(nanoseconds) / 1e6
+        return statistics
+    }
+
+    func close() {
+        run?.close()
+        run = nil
+    }
+}
+
+/// The tables `entities` and `segments`.
+struct SmallTables: Sendable {
+    private let context: ReadContext
+    private let published: Published
+
+    init(_ context: ReadContext, _ published: Published) {
+        self.context = context
+        self.published = published
+    }
+
+    func rows(of table: SmallTable) throws(Fault) -> [[SQLValue]] {
+        switch table {
+        case .segments: try published.segments.all.map { (handle) throws(Fault) in try row(handle) }
+        case .entities: try entities()
+        }
+    }
+
+    private func row(_ handle: SegmentHandle) throws(Fault) -> [SQLValue] {
+        let info = handle.info
+        return [
+            .text(info.id.withUnsafeBytes { SegmentID($0) }.hex), .integer(info.partitionStart),
+            .integer(Int64(info.rows)), .integer(Int64(info.fileBytes)),
+            .integer(Int64(try handle.entries(context.catalog).count)), .integer(info.minTime),
+            .integer(info.maxTime),
+        ]
+    }
+
+    private struct Summary {
+        var events = 0
+        var first = Int64.max
+        var last = Int64.min
+
+        mutating func add(_ count: Int, _ times: ClosedRange<Int64>) {
+            events += count
+            first = min(first, times.lowerBound)
+            last = max(last, times.upperBound)
+        }
+    }
+
+    private func entities() throws(Fault) -> [[SQLValue]] {
+        var summaries: [UInt32: Summary] = [:]
+        for handle in published.segments.all {
+            for entry in try handle.entries(context.catalog) {
+                summaries[entry.entity, default: Summary()].add(entry.rows, entry.minTime...entry.maxTime)
+            }
+        }
+        for batch in published.memory {
+            for row in 0..<batch.rows.rowCount {
+                let entity = batch.rows.entityNumbers[Int(batch.rows.entity.base[row])]
+                let time = batch.rows.timestamp.base[row]
+                summaries[entity, default: Summary()].add(1, time...time)
+            }
+        }
+        let records = try context.catalog.read { (reader) throws(Fault) in try reader.entities() }
+        return records.compactMap { record in
+            guard let name = context.names.entityName(record.number) else { return nil }
+            let summary = summaries[record.number]
+            return [
+                .text(name), .text(record.plan), .integer(Int64(summary?.events ?? 0)),
+                summary.map { .integer($0.first) } ?? .null, summary.map { .integer($0.last) } ?? .null,
+            ]
+        }
+    }
+}

@@ -1,0 +1,310 @@
+// Conditions over the rows of a unit, in SQL's three-valued logic.
+//
+// A condition on one column is decided once per distinct value where the column is coded, by an interval test where
+// it holds numbers; only what is left is computed row by row. Verdicts: 0 false, 1 true, 2 NULL.
+
+import EventStoreCore
+
+/// How one column decides. One per worker: it remembers verdicts of the unit at hand.
+final class ColumnTest {
+    enum Numbers {
+        /// Any number gives this verdict.
+        case fixed(UInt8)
+        case intervals(NumberTest<Int64>?, NumberTest<Double>?)
+        case program
+    }
+
+    let column: Int
+    /// The condition with the column as slot 0.
+    let program: ScalarProgram
+    let nullVerdict: UInt8
+    let numbers: Numbers
+    /// Decides a text by its bytes; `nil` takes the program.
+    let text: ((UnsafeRawBufferPointer) -> UInt8)?
+    /// The id every matching row has.
+    let id: EventID?
+
+    init(
+        column: Int, program: ScalarProgram, numbers: Numbers, text: ((UnsafeRawBufferPointer) -> UInt8)?,
+        id: EventID? = nil
+    ) throws(Fault) {
+        self.column = column
+        self.program = program
+        self.numbers = numbers
+        self.text = text
+        self.id = id
+        nullVerdict = try ColumnTest.verdict(program, .null)
+    }
+
+    static func verdict(_ program: ScalarProgram, _ value: SQLValue) throws(Fault) -> UInt8 {
+        var slot = value
+        let result = try program.value(&slot)
+        return result.truth.map { $0 ? 1 : 0 } ?? 2
+    }
+
+    @inline(__always)
+    func verdict(_ dictionary: VectorDictionary, _ code: UInt32) throws(Fault) -> UInt8 {
+        if code == 0 { return nullVerdict }
+        if dictionary.isText, let text { return text(dictionary.bytes(code)) }
+        return try ColumnTest.verdict(program, dictionary.value(code))
+    }
+
+    func verdict(integer value: Int64) throws(Fault) -> UInt8 {
+        switch numbers {
+        case .fixed(let verdict): verdict
+        case .intervals(let test, _): test.map { $0.matches(value) ? 1 : 0 } ?? 0
+        case .program: try ColumnTest.verdict(program, .integer(value))
+        }
+    }
+
+    func verdict(double value: Double) throws(Fault) -> UInt8 {
+        switch numbers {
+        case .fixed(let verdict): verdict
+        case .intervals(_, let test): test.map { $0.matches(value) ? 1 : 0 } ?? 0
+        case .program: try ColumnTest.verdict(program, .double(value))
+        }
+    }
+}
+
+indirect enum FilterNode {
+    case constant(UInt8)
+    case test(ColumnTest)
+    case and([FilterNode])
+    case or([FilterNode])
+    case not(FilterNode)
+    /// Any expression: its columns by position of slot.
+    case program(ScalarProgram, columns: [Int])
+    /// The truth of a number computed by columns.
+    case truth(DenseNode)
+}
+
+extension FilterNode {
+    /// Keeps the selected rows for which the condition is true.
+    func narrow(_ context: UnitContext) throws(Fault) {
+        if context.selection.count == 0 { return }
+        if case .test(let test) = self, let vector = try context.vector(test.column) {
+            return try test.narrow(vector, context)
+        }
+        switch self {
+        case .constant(let verdict):
+            if verdict != 1 { context.selection = Selection(rows: nil, count: 0) }
+        case .and(let nodes):
+            for node in nodes { try node.narrow(context) }
+        default:
+            let verdicts = try self.verdicts(context)
+            let kept = context.scratch.take(context.selection.count, of: UInt32.self)
+            var count = 0
+            for index in 0..<context.selection.count {
+                kept[count] = UInt32(truncatingIfNeeded: context.selection.row(index))
+                count &+= verdicts[index] == 1 ? 1 : 0
+            }
+            context.selection = Selection(rows: kept, count: count)
+        }
+    }
+
+    /// The verdict of every selected row.
+    func verdicts(_ context: UnitContext) throws(Fault) -> UnsafeMutablePointer<UInt8> {
+        let count = context.selection.count
+        let target = context.scratch.take(count, of: UInt8.self)
+        switch self {
+        case .constant(let verdict): target.update(repeating: verdict, count: count)
+        case .test(let test): try test.verdicts(try context.dense(test.column), context.scratch, target)
+        case .not(let node):
+            let inner = try node.verdicts(context)
+            // 0 and 1 change places, 2 stays.
+            for index in 0..<count { target[index] = inner[index] == 2 ? 2 : 1 &- inner[index] }
+        case .and(let nodes):
+            target.update(repeating: 1, count: count)
+            for node in nodes {
+                let other = try node.verdicts(context)
+                for index in 0..<count { target[index] = Logic.and(target[index], other[index]) }
+            }
+        case .or(let nodes):
+            target.update(repeating: 0, count: count)
+            for node in nodes {
+                let other = try node.verdicts(context)
+                for index in 0..<count { target[index] = Logic.or(target[index], other[index]) }
+            }
+        case .program(let program, let columns):
+            try RowProgram.run(program, columns, context) { index, value in
+                target[index] = value.truth.map { $0 ? 1 : 0 } ?? 2
+            }
+        case .truth(let node):
+            let values = try node.evaluate(context)
+            for index in 0..<count { target[index] = values.value(index).truth.map { $0 ? 1 : 0 } ?? 2 }
+        }
+        return target
+    }
+}
+
+/// Three-valued logic on verdicts.
+enum Logic {
+    @inline(__always)
+    static func and(_ a: UInt8, _ b: UInt8) -> UInt8 { a == 0 || b == 0 ? 0 : a | b }
+    @inline(__always)
+    static func or(_ a: UInt8, _ b: UInt8) -> UInt8 { a == 1 || b == 1 ? 1 : a | b }
+}
+
+/// Expressions computed row by row.
+enum RowProgram {
+    static func run(
+        _ program: ScalarProgram, _ columns: [Int], _ context: UnitContext, _ body: (Int, SQLValue) -> Void
+    ) throws(Fault) {
+        var sources: [Dense] = []
+        for column in columns { sources.append(try context.dense(column)) }
+        // Text values of coded columns are made once per entry.
+        var known = sources.map { _ in [UInt32: SQLValue]() }
+        var slots = [SQLValue](repeating: .null, count: max(columns.count, 1))
+        for index in 0..<context.selection.count {
+            for place in sources.indices {
+                if case .codes(let codes, let dictionary) = sources[place].form {
+                    let code = codes[index]
+                    if let value = known[place][code] {
+                        slots[place] = value
+                    } else {
+                        let value = dictionary.value(code)
+                        known[place][code] = value
+                        slots[place] = value
+                    }
+                } else {
+                    slots[place] = sources[place].value(index)
+                }
+            }
+            body(index, try slots.withUnsafeBufferPointer { (slots) throws(Fault) in try program.value(slots.baseAddress!) })
+        }
+    }
+}
+
+// MARK: - One column
+
+extension ColumnTest {
+    /// Keeps the selected rows whose value passes.
+    func narrow(_ vector: Vector, _ context: UnitContext) throws(Fault) {
+        switch vector.form {
+        case .absent:
+            if nullVerdict != 1 { context.selection = Selection(rows: nil, count: 0) }
+        case .codes(let dictionary):
+            switch vector.width {
+            case 1: try narrow(vector.data.assumingMemoryBound(to: UInt8.self), dictionary, context)
+            case 2: try narrow(vector.data.assumingMemoryBound(to: UInt16.self), dictionary, context)
+            default: try narrow(vector.data.assumingMemoryBound(to: UInt32.self), dictionary, context)
+            }
+        case .integers(let base):
+            if decides(vector, context) { return }
+            switch vector.width {
+            case 1: try narrow(vector.data.assumingMemoryBound(to: UInt8.self), base, vector.nulls, context)
+            case 2: try narrow(vector.data.assumingMemoryBound(to: UInt16.self), base, vector.nulls, context)
+            case 4: try narrow(vector.data.assumingMemoryBound(to: UInt32.self), base, vector.nulls, context)
+            default: try narrow(vector.data.assumingMemoryBound(to: UInt64.self), base, vector.nulls, context)
+            }
+        case .doubles:
+            let values = vector.data.assumingMemoryBound(to: Double.self)
+            let nulls = vector.nulls
+            try keep(context) { (row) throws(Fault) in
+                if let nulls, nulls[row] != 0 { return nullVerdict == 1 }
+                return try verdict(double: values[row]) == 1
+            }
+        case .ids:
+            let values = vector.data.assumingMemoryBound(to: EventID.self)
+            if let id {
+                try keep(context) { (row) throws(Fault) in values[row] == id }
+            } else {
+                try keep(context) { (row) throws(Fault) in
+                    try ColumnTest.verdict(program, vector.value(row)) == 1
+                }
+            }
+        }
+    }
+
+    /// Decides all rows of integers at once where their least and greatest say enough.
+    private func decides(_ vector: Vector, _ context: UnitContext) -> Bool {
+        guard case .intervals(let found, _) = numbers, nullVerdict != 1 else { return false }
+        guard let test = found, test.canMatch(least: vector.least, greatest: vector.greatest) else {
+            context.selection = Selection(rows: nil, count: 0)
+            return true
+        }
+        guard vector.nulls == nil else { return false }
+        if test.isComplement { return vector.greatest < test.lower || vector.least > test.upper }
+        return vector.least >= test.lower && vector.greatest <= test.upper
+    }
+
+    @inline(__always)
+    private func keep(_ context: UnitContext, _ holds: (Int) throws(Fault) -> Bool) throws(Fault) {
+        let selection = context.selection
+        let kept = context.scratch.take(selection.count, of: UInt32.self)
+        var count = 0
+        if let rows = selection.rows {
+            for index in 0..<selection.count {
+                let row = rows[index]
+                kept[count] = row
+                count &+= try holds(Int(row)) ? 1 : 0
+            }
+        } else {
+            for row in 0..<selection.count {
+                kept[count] = UInt32(truncatingIfNeeded: row)
+                count &+= try holds(row) ? 1 : 0
+            }
+            if count == selection.count { return }
+        }
+        context.selection = Selection(rows: kept, count: count)
+    }
+
+    private func narrow<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ codes: UnsafeMutablePointer<T>, _ dictionary: VectorDictionary, _ context: UnitContext
+    ) throws(Fault) {
+        let table = context.scratch.take(dictionary.count + 1, of: UInt8.self)
+        table.update(repeating: 3, count: dictionary.count + 1)
+        try keep(context) { (row) throws(Fault) in
+            let code = Int(codes[row])
+            if table[code] == 3 { table[code] = try verdict(dictionary, UInt32(truncatingIfNeeded: code)) }
+            return table[code] == 1
+        }
+    }
+
+    private func narrow<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
+        _ values: UnsafeMutablePointer<T>, _ base: Int64, _ nulls: UnsafeMutablePointer<UInt8>?, _ context: UnitContext
+    ) throws(Fault) {
+        if case .intervals(let found, _) = numbers, nullVerdict != 1 {
+            guard let test = found else { return context.selection = Selection(rows: nil, count: 0) }
+            if let nulls {
+                try keep(context) { (row) throws(Fault) in
+                    nulls[row] == 0 && test.matches(base &+ Int64(truncatingIfNeeded: values[row]))
+                }
+            } else {
+                try keep(context) { (row) throws(Fault) in
+                    test.matches(base &+ Int64(truncatingIfNeeded: values[row]))
+                }
+            }
+            return
+        }
+        try keep(context) { (row) throws(Fault) in
+            if let nulls, nulls[row] != 0 { return nullVerdict == 1 }
+            return try verdict(integer: base &+ Int64(truncatingIfNeeded: values[row])) == 1
+        }
+    }
+
+    /// The verdict of every value.
+    func verdicts(_ values: Dense, _ scratch: Scratch, _ target: UnsafeMutablePointer<UInt8>) throws(Fault) {
+        switch values.form {
+        case .constant(let value): target.update(repeating: try ColumnTest.verdict(program, value), count: values.count)
+        case .codes(let codes, let dictionary):
+            let table = scratch.take(dictionary.count + 1, of: UInt8.self)
+            table.update(repeating: 3, count: dictionary.count + 1)
+            for index in 0..<values.count {
+                let code = Int(codes[index])
+                if table[code] == 3 { table[code] = try verdict(dictionary, UInt32(truncatingIfNeeded: code)) }
+                target[index] = table[code]
+            }
+        case .integers(let numbers):
+            for index in 0..<values.count {
+                target[index] = values.isNull(index) ? nullVerdict : try verdict(integer: numbers[index])
+            }
+        case .doubles(let numbers):
+            for index in 0..<values.count {
+                target[index] = values.isNull(index) ? nullVerdict : try verdict(double: numbers[index])
+            }
+        case .values(let list):
+            for index in 0..<values.count { target[index] = try ColumnTest.verdict(program, list[index]) }
+        }
+    }
+}

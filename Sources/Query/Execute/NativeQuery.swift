@@ -1,0 +1,310 @@
+// Runs a query over a snapshot in the store's own engine.
+
+import EventStoreCore
+import Synchronization
+
+/// What a query may use.
+package struct QueryEnvironment: Sendable {
+    package var zones: any ZoneSource
+    package var threads: Int
+    /// Bytes that groups, sorted rows and lists may take.
+    package var memoryBudget: Int
+    package var cache: ColumnCache
+    /// Runs a body for 0 ..< count, each on a thread of its own, and waits.
+    package var parallel: @Sendable (Int, @escaping @Sendable (Int) throws(Fault) -> Void) throws(Fault) -> Void
+
+    package init(
+        zones: any ZoneSource, threads: Int, memoryBudget: Int, cache: ColumnCache,
+        parallel: @escaping @Sendable (Int, @escaping @Sendable (Int) throws(Fault) -> Void) throws(Fault) -> Void
+    ) {
+        self.zones = zones
+        self.threads = threads
+        self.memoryBudget = memoryBudget
+        self.cache = cache
+        self.parallel = parallel
+    }
+}
+
+package struct NativeCounts: Sendable {
+    package init() {}
+    package var rowsScanned = 0
+    package var blocksRead = 0
+    package var blocksPruned = 0
+    package var bytesRead = 0
+}
+
+/// One query over one snapshot. One thread at a time.
+package final class NativeQuery {
+    package let columns: [(name: String, isTime: Bool)]
+    private let plan: NativePlan
+    private let source: any ScanSource
+    private let environment: QueryEnvironment
+    private let units: [ScanUnit]
+    private let scan: UnitPlan
+    private var workers: [QueryWorker] = []
+    /// Rows ready to be handed out, a column each.
+    private var ready: [[SQLValue]]?
+    private var readyPosition = 0
+    private var nextUnit = 0
+    private var skipped = 0
+    private var returned = 0
+    private var isDone = false
+    package private(set) var counts = NativeCounts()
+
+    /// Rows of a batch at most.
+    private static let batchRows = 4096
+    /// Fewer rows than this are not worth a second thread.
+    private static let parallelRowsMin = 30_000
+
+    package init(
+        _ query: SelectQuery, source: any ScanSource, environment: QueryEnvironment
+    ) throws(Fault) {
+        plan = try NativePlan(query, source, environment.zones)
+        self.source = source
+        self.environment = environment
+        columns = zip(query.items, plan.query.items).map { (name: $0.name, isTime: $1.expression.isTime) }
+        scan = plan.scope.isEmpty ? UnitPlan(units: []) : try source.plan(plan.scope)
+        units = scan.units
+        // Errors of the query itself come before the first row.
+        workers = [try QueryWorker(plan, source, environment)]
+        if query.limit == 0 { isDone = true }
+    }
+
+    /// The next rows, a column each; `nil` at the end.
+    package func next() throws(Fault) -> [[SQLValue]]? {
+        if isDone { return nil }
+        defer { gatherCounts() }
+        if plan.grouped != nil || !plan.query.orderBy.isEmpty {
+            if ready == nil { ready = try plan.grouped != nil ? groupedRows() : orderedRows() }
+            return nextReady()
+        }
+        return try nextStreamed()
+    }
+
+    private func nextReady() -> [[SQLValue]]? {
+        guard let ready, let count = ready.first?.count, readyPosition < count else {
+            self.ready = []
+            isDone = true
+            return nil
+        }
+        let range = readyPosition..<min(count, readyPosition + NativeQuery.batchRows)
+        readyPosition = range.upperBound
+        return ready.map { Array($0[range]) }
+    }
+
+    private func gatherCounts() {
+        counts = NativeCounts()
+        for worker in workers {
+            counts.rowsScanned += worker.counts.rowsScanned
+            counts.blocksRead += worker.context.loader.counts.blocksRead
+            counts.blocksPruned += worker.context.loader.counts.blocksPruned
+            counts.bytesRead += worker.context.loader.counts.bytesRead
+        }
+        counts.blocksPruned += scan.entriesPruned
+    }
+
+    // MARK: Workers
+
+    /// Calls `body` for each unit, on as many threads as are worth it. Workers are kept.
+    private func forEachUnit(
+        _ units: [ScanUnit], _ body: @escaping @Sendable (QueryWorker, Int, ScanUnit) throws(Fault) -> Void
+    ) throws(Fault) {
+        let rows = units.reduce(0) { $0 + $1.rowCount }
+        let threads = rows < NativeQuery.parallelRowsMin ? 1 : max(1, min(environment.threads, units.count))
+        while workers.count < threads { workers.append(try QueryWorker(plan, source, environment)) }
+        if threads == 1 {
+            for (index, unit) in units.enumerated() { try body(workers[0], index, unit) }
+            return
+        }
+        let next = SharedCounter()
+        let crew = Crew(workers)
+        try environment.parallel(threads) { (number) throws(Fault) in
+            while let index = next.take(below: units.count) { try body(crew.workers[number], index, units[index]) }
+        }
+    }
+
+    private func checkBudget(_ bytes: Int) throws(Fault) {
+        guard bytes > environment.memoryBudget else { return }
+        throw Fault(
+            .limit,
+            "the query needs more than \(environment.memoryBudget >> 20) MB for its groups or sorted rows; "
+                + "ask for less at a time, add a LIMIT, or open the store with a larger memory budget")
+    }
+
+    // MARK: Groups
+
+    private func groupedRows() throws(Fault) -> [[SQLValue]] {
+        guard let grouped = plan.grouped else { return [] }
+        let table = try filledGroups()
+        return try GroupedResult(plan, grouped, table, environment.zones).rows()
+    }
+
+    private func filledGroups() throws(Fault) -> GroupTable {
+        guard let first = workers.first?.groups else { preconditionFailure("no groups") }
+        if let index = IndexCounting(plan, source, first) {
+            if try index.countFromTotals() { return first }
+            let worker = workers[0]
+            for unit in units {
+                if index.count(unit) { continue }
+                try worker.group(unit)
+            }
+            return first
+        }
+        let share = environment.memoryBudget / max(1, environment.threads)
+        let budget = environment.memoryBudget
+        try forEachUnit(units) { (worker, _, unit) throws(Fault) in
+            try worker.group(unit)
+            if let bytes = worker.groups?.byteCount, bytes > share {
+                throw Fault(
+                    .limit,
+                    "the query needs more than \(budget >> 20) MB for its groups; ask for less at a time, "
+                        + "or open the store with a larger memory budget")
+            }
+        }
+        for worker in workers.dropFirst() {
+            if let groups = worker.groups { first.merge(groups) }
+            try checkBudget(first.byteCount)
+        }
+        return first
+    }
+
+    // MARK: Rows as they come
+
+    private func nextStreamed() throws(Fault) -> [[SQLValue]]? {
+        while true {
+            if let batch = takeStreamed() { return batch }
+            guard nextUnit < units.count else {
+                isDone = true
+                return nil
+            }
+            let wave = Array(units[nextUnit..<min(units.count, nextUnit + max(1, environment.threads))])
+            nextUnit += wave.count
+            let results = Guardedly<[[[SQLValue]]]>(Array(repeating: [], count: wave.count))
+            try forEachUnit(wave) { (worker, index, unit) throws(Fault) in
+                guard try worker.filter(unit, loadsLate: true) else { return }
+                let values = try worker.items()
+                results.change { $0[index] = values }
+            }
+            var joined: [[SQLValue]] = Array(repeating: [], count: columns.count)
+            for result in results.value where !result.isEmpty {
+                for column in joined.indices { joined[column] += result[column] }
+            }
+            ready = joined
+            readyPosition = 0
+        }
+    }
+
+    /// Rows of the wave at hand, between offset and limit.
+    private func takeStreamed() -> [[SQLValue]]? {
+        guard let ready, let count = ready.first?.count, readyPosition < count else { return nil }
+        let skip = min(plan.query.offset - skipped, count - readyPosition)
+        if skip > 0 {
+            skipped += skip
+            readyPosition += skip
+        }
+        var size = min(count - readyPosition, NativeQuery.batchRows)
+        if let limit = plan.query.limit { size = min(size, limit - returned) }
+        guard size > 0 else { return nil }
+        let range = readyPosition..<readyPosition + size
+        readyPosition += size
+        returned += size
+        if returned == plan.query.limit { isDone = true }
+        return ready.map { Array($0[range]) }
+    }
+
+    // MARK: Rows in order
+
+    private func orderedRows() throws(Fault) -> [[SQLValue]] {
+        let ordering = RowOrdering(plan.query.orderBy)
+        let wanted = plan.query.limit.map { $0 + plan.query.offset }
+        if let wanted, wanted <= TopRows.sizeMax {
+            let rows = try topRows(wanted, ordering)
+            let range = min(plan.query.offset, rows.count)..<rows.count
+            return try Materialiser(workers[0], units, source).values(Array(rows[range]))
+        }
+        let found = Guardedly<[SortedRow]>([])
+        let bytes = Guardedly(0)
+        let budget = environment.memoryBudget
+        try forEachUnit(units) { (worker, index, unit) throws(Fault) in
+            guard try worker.filter(unit, loadsLate: true) else { return }
+            let rows = try worker.sortedRows(index)
+            let size = rows.reduce(0) { $0 + $1.byteCount }
+            bytes.change { $0 += size }
+            if bytes.value > budget {
+                throw Fault(
+                    .limit,
+                    "the query needs more than \(budget >> 20) MB to sort its rows; add a LIMIT, ask for less at a "
+                        + "time, or open the store with a larger memory budget")
+            }
+            found.change { $0 += rows }
+        }
+        var rows = found.value
+        rows.sort { ordering.precedes($0, $1) }
+        let range = min(plan.query.offset, rows.count)..<rows.count
+        let chosen = plan.query.limit.map { range.prefix($0) } ?? range[...]
+        return columns.indices.map { column in chosen.map { rows[$0].values[column] } }
+    }
+
+    private func topRows(_ wanted: Int, _ ordering: RowOrdering) throws(Fault) -> [SortedRow] {
+        let tops = Guardedly<[TopRows]>([])
+        // In time order the first units fill the list, and the others cannot get in.
+        let (order, byTime) = TopRows.order(units, plan.query.orderBy)
+        if byTime {
+            let top = TopRows(wanted, ordering)
+            for number in order {
+                if top.excludes(units[number].times, plan.query.orderBy) { break }
+                try workers[0].addTop(units[number], number, to: top)
+            }
+            return top.sorted()
+        }
+        let perWorker = Guardedly<[ObjectIdentifier: TopRows]>([:])
+        try forEachUnit(units) { (worker, index, unit) throws(Fault) in
+            let key = ObjectIdentifier(worker)
+            let top = perWorker.value[key] ?? TopRows(wanted, ordering)
+            perWorker.change { $0[key] = top }
+            try worker.addTop(unit, index, to: top)
+        }
+        _ = tops
+        let all = TopRows(wanted, ordering)
+        for top in perWorker.value.values { for row in top.sorted() { all.add(row) } }
+        return all.sorted()
+    }
+}
+
+/// Hands out numbers to threads.
+final class SharedCounter: Sendable {
+    private let next = Atomic<Int>(0)
+
+    func take(below count: Int) -> Int? {
+        let index = next.add(1, ordering: .relaxed).oldValue
+        return index < count ? index : nil
+    }
+}
+
+/// Workers of a parallel run. `@unchecked Sendable`: each thread uses the worker of its own number only.
+private final class Crew: @unchecked Sendable {
+    let workers: [QueryWorker]
+    init(_ workers: [QueryWorker]) { self.workers = workers }
+}
+
+/// A value behind a lock. `@unchecked Sendable`: the lock is held for every access.
+final class Guardedly<Value>: @unchecked Sendable {
+    private let lock = Mutex(())
+    private var stored: Value
+    init(_ value: Value) { stored = value }
+    var value: Value { lock.withLock { _ in stored } }
+    func change(_ body: (inout Value) -> Void) { lock.withLock { _ in body(&stored) } }
+}
+
+extension Expression {
+    /// Whether its integers are times.
+    var isTime: Bool {
+        switch node {
+        case .column(.fixed(.timestamp)), .column(.fixed(.received)): true
+        case .function(.timeBucket, _), .function(.dateTrunc, _): true
+        case .aggregate(let call):
+            [.minimum, .maximum, .first, .last].contains(call.kind) && call.arguments.first?.isTime == true
+        default: false
+        }
+    }
+}

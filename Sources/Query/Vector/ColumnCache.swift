@@ -1,0 +1,134 @@
+// Encoded columns that were read before, kept under a budget: what makes the second question cheap. No results.
+
+import EventStoreCore
+import Synchronization
+
+/// A column of a unit, by name.
+enum UnitColumnID: Hashable, Sendable {
+    case entity, type, timestamp, sequence, received, id
+    case attribute(UInt32)
+    /// Which attributes the unit has at all.
+    case attributeList
+}
+
+/// What was read of a column: one vector, and for attributes the vectors of each kind behind it.
+final class UnitColumn: Sendable {
+    let vector: Vector
+    /// Not empty for attributes only; the JSON of an event needs to know a boolean from a number.
+    let parts: [(kind: ValueKind, vector: Vector)]
+    /// Of `attributeList`.
+    let attributes: [UInt32]
+
+    init(_ vector: Vector, parts: [(kind: ValueKind, vector: Vector)] = [], attributes: [UInt32] = []) {
+        self.vector = vector
+        self.parts = parts
+        self.attributes = attributes
+    }
+
+    var byteCount: Int {
+        var bytes = 200 + attributes.count * 4 + vector.byteCount
+        if parts.count > 1 { bytes += parts.reduce(0) { $0 + $1.vector.byteCount } }
+        return bytes
+    }
+}
+
+/// Identity of a unit: the same number and part always have the same rows, since segments never change.
+package struct UnitKey: Hashable, Sendable {
+    package var segment: Int64
+    package var part: UInt64
+    package init(segment: Int64, part: UInt64) {
+        self.segment = segment
+        self.part = part
+    }
+}
+
+/// Shared by all queries of a store. Evicts what was not used for longest, by second chance.
+package final class ColumnCache: Sendable {
+    private struct Key: Hashable {
+        var unit: UnitKey
+        var column: UnitColumnID
+    }
+
+    private struct Slot {
+        var key: Key
+        var column: UnitColumn
+        var bytes: Int
+        var wasUsed: Bool
+    }
+
+    private struct State {
+        var index: [Key: Int] = [:]
+        var slots: [Slot] = []
+        var hand = 0
+        var bytes = 0
+    }
+
+    private let state = Mutex(State())
+    private let budget: Int
+
+    package init(budget: Int) { self.budget = budget }
+
+    package var byteCount: Int { state.withLock { $0.bytes } }
+
+    /// What is known of these columns, in their order.
+    func find(_ unit: UnitKey, _ columns: [UnitColumnID]) -> [UnitColumn?] {
+        state.withLock { state in
+            columns.map { column in
+                guard let place = state.index[Key(unit: unit, column: column)] else { return nil }
+                state.slots[place].wasUsed = true
+                return state.slots[place].column
+            }
+        }
+    }
+
+    func add(_ unit: UnitKey, _ column: UnitColumnID, _ value: UnitColumn) {
+        let bytes = value.byteCount
+        guard bytes < budget / 4 else { return }
+        state.withLock { state in
+            let key = Key(unit: unit, column: column)
+            if state.index[key] != nil { return }
+            while state.bytes + bytes > budget, !state.slots.isEmpty { ColumnCache.evictOne(&state) }
+            state.index[key] = state.slots.count
+            state.slots.append(Slot(key: key, column: value, bytes: bytes, wasUsed: false))
+            state.bytes += bytes
+        }
+    }
+
+    private static func evictOne(_ state: inout State) {
+        while true {
+            if state.hand >= state.slots.count { state.hand = 0 }
+            if !state.slots[state.hand].wasUsed { break }
+            state.slots[state.hand].wasUsed = false
+            state.hand += 1
+        }
+        remove(state.hand, &state)
+    }
+
+    private static func remove(_ place: Int, _ state: inout State) {
+        state.bytes -= state.slots[place].bytes
+        state.index[state.slots[place].key] = nil
+        let last = state.slots.removeLast()
+        if place < state.slots.count {
+            state.slots[place] = last
+            state.index[last.key] = place
+        }
+    }
+
+    /// Forgets all of these segments; `nil` is everything.
+    package func purge(segments: Set<Int64>? = nil) {
+        state.withLock { state in
+            guard let segments else {
+                state = State()
+                return
+            }
+            var place = 0
+            while place < state.slots.count {
+                if segments.contains(state.slots[place].key.unit.segment) {
+                    ColumnCache.remove(place, &state)
+                } else {
+                    place += 1
+                }
+            }
+        }
+    }
+}

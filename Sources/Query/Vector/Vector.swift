@@ -1,0 +1,220 @@
+// Columns in memory, encoded: what the scan hands to execution and the cache keeps.
+//
+// A vector has one element for each row of a unit, over all the blocks in it, in as few bytes as its values allow:
+// integers as an offset from the least, texts as codes of a dictionary. Rows of different kinds in one attribute
+// are codes too; the dictionary then holds numbers beside texts.
+
+import EventStoreCore
+
+/// The distinct values behind the codes of a vector; code 0 is NULL and has no entry.
+///
+/// `@unchecked Sendable`: filled by one thread before anybody else sees it, never changed after.
+package final class VectorDictionary: @unchecked Sendable {
+    /// Of code c at c - 1; empty in a dictionary of mixed values.
+    private(set) var texts: StringTable
+    /// All entries of a dictionary in which not all are texts.
+    private(set) var values: [SQLValue]?
+
+    init() { texts = StringTable(capacity: 16) }
+
+    init(values: [SQLValue]) {
+        texts = StringTable(capacity: 1)
+        self.values = values
+    }
+
+    var isText: Bool { values == nil }
+    /// Entries without NULL.
+    var count: Int { values?.count ?? texts.count }
+    var byteCount: Int { values.map { $0.count * 48 } ?? texts.byteCount }
+
+    @inline(__always)
+    func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 { texts.intern(bytes) &+ 1 }
+
+    /// Only of a dictionary of texts, and not of code 0.
+    @inline(__always)
+    func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { texts.bytes(Int(code) &- 1) }
+
+    func value(_ code: UInt32) -> SQLValue {
+        if code == 0 { return .null }
+        if let values { return values[Int(code) - 1] }
+        return .text(Text(texts.bytes(Int(code) - 1)))
+    }
+}
+
+/// A column of a unit. `@unchecked Sendable`: immutable once made; its memory is its own.
+package final class Vector: @unchecked Sendable {
+    package enum Form: Sendable {
+        /// All NULL.
+        case absent
+        /// base + an unsigned element.
+        case integers(base: Int64)
+        case doubles
+        case codes(VectorDictionary)
+        case ids
+    }
+
+    package let form: Form
+    package let count: Int
+    /// Bytes of an element: 1, 2, 4 or 8; 16 for ids; 0 when absent.
+    let width: Int
+    let data: UnsafeMutableRawPointer
+    /// 1 where NULL; nil when no row is. Codes say it by themselves.
+    let nulls: UnsafeMutablePointer<UInt8>?
+    /// Of integers that are not NULL; of codes whether any is: `least > greatest` when none is.
+    let least: Int64
+    let greatest: Int64
+
+    init(
+        form: Form, count: Int, width: Int, data: UnsafeMutableRawPointer, nulls: UnsafeMutablePointer<UInt8>?,
+        least: Int64 = .min, greatest: Int64 = .max
+    ) {
+        self.form = form
+        self.count = count
+        self.width = width
+        self.data = data
+        self.nulls = nulls
+        self.least = least
+        self.greatest = greatest
+    }
+
+    deinit {
+        data.deallocate()
+        nulls?.deallocate()
+    }
+
+    var byteCount: Int {
+        var bytes = count * width + (nulls == nil ? 0 : count) + 128
+        if case .codes(let dictionary) = form { bytes += dictionary.byteCount }
+        return bytes
+    }
+
+    static func absent(count: Int) -> Vector {
+        Vector(form: .absent, count: count, width: 0, data: .allocate(byteCount: 1, alignment: 1), nulls: nil)
+    }
+
+    /// The value of one row; for results and slow paths.
+    func value(_ row: Int) -> SQLValue {
+        if let nulls, nulls[row] != 0 { return .null }
+        switch form {
+        case .absent: return .null
+        case .integers(let base): return .integer(base &+ Int64(bitPattern: element(row)))
+        case .doubles: return .double(data.load(fromByteOffset: row * 8, as: Double.self))
+        case .codes(let dictionary): return dictionary.value(UInt32(truncatingIfNeeded: element(row)))
+        case .ids: return .text(data.load(fromByteOffset: row * 16, as: EventID.self).text)
+        }
+    }
+
+    @inline(__always)
+    func element(_ row: Int) -> UInt64 {
+        switch width {
+        case 1: UInt64(data.load(fromByteOffset: row, as: UInt8.self))
+        case 2: UInt64(data.load(fromByteOffset: row &* 2, as: UInt16.self))
+        case 4: UInt64(data.load(fromByteOffset: row &* 4, as: UInt32.self))
+        default: data.load(fromByteOffset: row &* 8, as: UInt64.self)
+        }
+    }
+}
+
+// MARK: - Making vectors
+
+extension Vector {
+    /// Integers in as few bytes as their range allows.
+    static func integers(
+        _ values: UnsafePointer<Int64>, nulls: UnsafePointer<UInt8>?, count: Int
+    ) -> Vector {
+        var least = Int64.max
+        var greatest = Int64.min
+        for row in 0..<count {
+            if let nulls, nulls[row] != 0 { continue }
+            least = min(least, values[row])
+            greatest = max(greatest, values[row])
+        }
+        if least > greatest { return absent(count: count) }
+        let range = UInt64(bitPattern: greatest &- least)
+        let keptNulls = copy(nulls, count)
+        func make<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type, base: Int64) -> Vector {
+            let target = UnsafeMutablePointer<T>.allocate(capacity: max(count, 1))
+            for row in 0..<count { target[row] = T(truncatingIfNeeded: values[row] &- base) }
+            return Vector(
+                form: .integers(base: base), count: count, width: MemoryLayout<T>.size, data: .init(target),
+                nulls: keptNulls, least: least, greatest: greatest)
+        }
+        if range < 1 << 8 { return make(UInt8.self, base: least) }
+        if range < 1 << 16 { return make(UInt16.self, base: least) }
+        if range < 1 << 32 { return make(UInt32.self, base: least) }
+        return make(UInt64.self, base: 0)
+    }
+
+    static func doubles(_ values: UnsafePointer<Double>, nulls: UnsafePointer<UInt8>?, count: Int) -> Vector {
+        let target = UnsafeMutablePointer<Double>.allocate(capacity: max(count, 1))
+        target.update(from: values, count: count)
+        return Vector(
+            form: .doubles, count: count, width: 8, data: .init(target), nulls: copy(nulls, count))
+    }
+
+    static func codes(_ codes: UnsafePointer<UInt32>, _ dictionary: VectorDictionary, count: Int) -> Vector {
+        func make<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type) -> Vector {
+            let target = UnsafeMutablePointer<T>.allocate(capacity: max(count, 1))
+            for row in 0..<count { target[row] = T(truncatingIfNeeded: codes[row]) }
+            return Vector(
+                form: .codes(dictionary), count: count, width: MemoryLayout<T>.size, data: .init(target), nulls: nil)
+        }
+        if dictionary.count < 1 << 8 { return make(UInt8.self) }
+        if dictionary.count < 1 << 16 { return make(UInt16.self) }
+        return make(UInt32.self)
+    }
+
+    static func ids(_ values: UnsafePointer<EventID>, count: Int) -> Vector {
+        let target = UnsafeMutablePointer<EventID>.allocate(capacity: max(count, 1))
+        target.update(from: values, count: count)
+        return Vector(form: .ids, count: count, width: 16, data: .init(target), nulls: nil)
+    }
+
+    private static func copy(_ nulls: UnsafePointer<UInt8>?, _ count: Int) -> UnsafeMutablePointer<UInt8>? {
+        guard let nulls, (0..<count).contains(where: { nulls[$0] != 0 }) else { return nil }
+        let target = UnsafeMutablePointer<UInt8>.allocate(capacity: max(count, 1))
+        target.update(from: nulls, count: count)
+        return target
+    }
+
+    /// One column of an attribute whose rows have different kinds: rows are NULL in all parts but one at most.
+    static func combined(_ parts: [Vector], count: Int) -> Vector {
+        let present = parts.filter { if case .absent = $0.form { false } else { true } }
+        guard let first = present.first else { return absent(count: count) }
+        if present.count == 1 { return first }
+        if let integers = combinedIntegers(present, count) { return integers }
+        let interner = ValueInterner()
+        let codes = UnsafeMutablePointer<UInt32>.allocate(capacity: max(count, 1))
+        defer { codes.deallocate() }
+        for row in 0..<count {
+            var code: UInt32 = 0
+            for part in present where code == 0 { code = interner.codeOfIdentical(part.value(row)) }
+            codes[row] = code
+        }
+        return .codes(codes, VectorDictionary(values: interner.allValues), count: count)
+    }
+
+    /// Integers and booleans together are integers.
+    private static func combinedIntegers(_ parts: [Vector], _ count: Int) -> Vector? {
+        for part in parts {
+            guard case .integers = part.form else { return nil }
+        }
+        let values = UnsafeMutablePointer<Int64>.allocate(capacity: max(count, 1))
+        let nulls = UnsafeMutablePointer<UInt8>.allocate(capacity: max(count, 1))
+        defer {
+            values.deallocate()
+            nulls.deallocate()
+        }
+        for row in 0..<count {
+            values[row] = 0
+            nulls[row] = 1
+            for part in parts {
+                if case .integer(let value) = part.value(row) {
+                    values[row] = value
+                    nulls[row] = 0
+                }
+            }
+        }
+        return .integers(values, nulls: nulls, count: count)
+    }
+}
