@@ -19,15 +19,27 @@ extension StoreEngine {
         let parsed = try SQLParser.parse(
             sql, parameters: parameters.mapValues(\.sqlValue), names: StoreNames(context.names))
         switch parsed.body {
-        case .native(let query): return try NativeRun(self, query)
+        case .native(let query):
+            return parsed.isExplain ? ExplainRun(try explain(query)) : try NativeRun(self, query)
         case .general(let statement):
-            return try GeneralRun(self, statement)
+            return parsed.isExplain ? ExplainRun(try explain(statement)) : try GeneralRun(self, statement)
         }
     }
 
-    func query(_ query: SelectQuery) throws(Fault) -> any QueryRun {
+    func query(_ query: EventQuery) throws(Fault) -> any QueryRun {
         _ = try snapshot()
-        return try NativeRun(self, query)
+        return try NativeRun(self, try query.selectQuery(names: StoreNames(context.names)))
+    }
+
+    private func explain(_ query: SelectQuery) throws(Fault) -> [String] {
+        let source = QuerySnapshot(context, try snapshot(), missingIsDamage: false)
+        return try NativeQuery(query, source: source, environment: queryEnvironment).explain()
+    }
+
+    private func explain(_ statement: GeneralStatement) throws(Fault) -> [String] {
+        let run = try GeneralRun.sqlite(self, statement)
+        defer { run.close() }
+        return ["engine: SQLite over the store's scan, because of \(statement.reason)"] + (try run.explain())
     }
 
     var queryEnvironment: QueryEnvironment {
@@ -111,4 +123,22 @@ final class NativeRun: QueryRun {
 
 extension StoreEngine {
     var monotonicNanoseconds: UInt64 { DispatchTime.now().uptimeNanoseconds }
+}
+
+/// The lines of a plan, as rows of one column.
+private final class ExplainRun: QueryRun {
+    let columns = [QueryColumn(name: "plan", isTime: false)]
+    private(set) var statistics = QueryStatistics()
+    private var lines: [String]?
+
+    init(_ lines: [String]) { self.lines = lines }
+
+    func nextBatch() -> QueryBatch? {
+        guard let lines else { return nil }
+        close()
+        statistics.rowsReturned = lines.count
+        return QueryBatch(columns: [lines.map { .text($0) }], count: lines.count)
+    }
+
+    func close() { lines = nil }
 }

@@ -49,6 +49,9 @@ extension SelectQuery {
             }
         }
         try query.checkAggregates()
+        if query.ordersDistinctRowsByOthers {
+            throw Fault(.invalid, "distinct rows are ordered by what is selected")
+        }
         return query
     }
 

@@ -36,12 +36,12 @@ package struct NativeCounts: Sendable {
 /// One query over one snapshot. One thread at a time.
 package final class NativeQuery {
     package let columns: [(name: String, isTime: Bool)]
-    private let plan: NativePlan
-    private let source: any ScanSource
-    private let environment: QueryEnvironment
-    private let units: [ScanUnit]
-    private let scan: UnitPlan
-    private var workers: [QueryWorker] = []
+    let plan: NativePlan
+    let source: any ScanSource
+    let environment: QueryEnvironment
+    let units: [ScanUnit]
+    let scan: UnitPlan
+    private(set) var workers: [QueryWorker] = []
     /// Rows ready to be handed out, a column each.
     private var ready: [[SQLValue]]?
     private var readyPosition = 0

@@ -67,6 +67,7 @@ struct SelectResolver {
         }
         if let offset = syntax.offset { query.offset = max(0, try constant(offset, "OFFSET")) }
         if isGrouped { try refuseBareColumns(query) }
+        if query.ordersDistinctRowsByOthers { throw .general("DISTINCT rows in the order of another column") }
         return query
     }
 
