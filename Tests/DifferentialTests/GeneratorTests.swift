@@ -34,7 +34,8 @@ struct GeneratorTests {
         let speed = Double(totals.queries) / Date().timeIntervalSince(start)
         print(
             String(
-                format: "generator: non-empty %.1f %%, %d features, %.0f queries/s by the reference", totals.nonEmptyShare,
+                format: "generator: non-empty %.1f %%, %d features, %.0f queries/s by the reference",
+                totals.nonEmptyShare,
                 totals.features.count, speed))
         #expect(totals.nonEmptyShare >= 70)
         #expect(totals.features.count > 90)

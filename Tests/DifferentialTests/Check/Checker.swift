@@ -122,7 +122,7 @@ struct Checker {
     /// The same question inside another, which SQLite runs over the virtual table.
     private func throughSQLite(_ question: Question, _ wanted: [[Cell]], _ verdict: inout Verdict) -> Mismatch? {
         verdict.features.insert("check: native and SQLite")
-        let asked = question.written(.store)
+        let asked = question.written(.general)
         return compare(
             "SQLite over the virtual table", question, asked, "SELECT * FROM (\(asked.sql))", wanted, inOrder: false)
     }

@@ -59,11 +59,17 @@ struct Population {
             let isBig = big && !random.percent(10)
             // Everybody once, then by weight.
             let entity = isBig ? 0 : ordinal < order.count ? ordinal : order[random.pick(weighted: weights)]
-            let type = isBig ? 0 : random.pick(weighted: [(10, 0), (6, 1), (4, 2), (3, 3), (2, 4), (2, 5), (1, 6)])
+            // The first events have one attribute each for certain, so that every name is known.
+            let certain = ordinal < AttributeSpec.all.count ? AttributeSpec.all[ordinal] : nil
+            var type = random.pick(weighted: [(10, 0), (6, 1), (4, 2), (3, 3), (2, 4), (2, 5), (1, 6)])
+            if isBig { type = 0 }
+            if let given = certain?.types.first { type = given }
             let day = random.below(dayCount)
             if !random.percent(20) { last = firstDay + Int64(day) * Self.dayMs + Self.timeOfDay(&random) }
             events.append(
-                Self.event(&random, ordinal: ordinal, entity: entity, type: type, time: last, since: firstDay))
+                Self.event(
+                    &random, ordinal: ordinal, entity: entity, type: type, time: last, since: firstDay,
+                    certain: certain?.name))
         }
         plan(&random)
     }
@@ -81,13 +87,14 @@ struct Population {
     }
 
     private static func event(
-        _ random: inout SeededGenerator, ordinal: Int, entity: Int, type: Int, time: Int64, since: Int64
+        _ random: inout SeededGenerator, ordinal: Int, entity: Int, type: Int, time: Int64, since: Int64,
+        certain: String?
     ) -> Event {
         let context = EventContext(
             ordinal: ordinal, entity: entity, type: type, day: Int((time - since) / dayMs))
         var attributes: [String: AttributeValue] = [:]
         for spec in AttributeSpec.all where spec.types.isEmpty || spec.types.contains(type) {
-            guard random.percent(spec.density) else { continue }
+            guard random.percent(spec.density) || spec.name == certain else { continue }
             attributes[spec.name] = spec.make(&random, context)
         }
         var bytes = random.next()

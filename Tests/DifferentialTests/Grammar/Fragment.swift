@@ -4,7 +4,11 @@ import EventStore
 
 /// A column as a query mentions it.
 struct ColumnMention: Hashable, Sendable {
-    enum Style: Hashable, Sendable { case bare, quoted, arrow }
+    enum Style: Hashable, Sendable {
+        case bare, quoted, arrow
+        /// With parentheses, as an operand of what binds as tightly as `->>`.
+        case arrowInParentheses
+    }
     /// A fixed column's name, or an attribute's.
     let name: String
     let isFixed: Bool
@@ -94,12 +98,15 @@ struct Dialect: Sendable {
     var isStore = false
     /// `sum` of the reference without SQLite's order-dependent overflow.
     var exactSums = false
+    /// `first(x)` with what the store orders by, as statements that SQLite runs must say it.
+    var spellsOrder = false
     /// Columns wrapped so that no index, zone map or bloom can see through.
     var hidesColumns = false
     /// The argument of the aggregate made absolute: how large the parts of a rounded sum are.
     var absolute = false
 
     static let store = Dialect(isStore: true)
+    static let general = Dialect(isStore: true, spellsOrder: true)
     static let unpruned = Dialect(isStore: true, hidesColumns: true)
     static let reference = Dialect()
 }
@@ -163,22 +170,27 @@ struct SQLWriter {
             sql += ", "
             write(order)
         }
-        sql += dialect.isStore ? ")" : ", timestamp, sequence)"
+        // Where SQLite runs, what the store orders by is said.
+        if !dialect.isStore || dialect.spellsOrder { sql += order == nil ? ", timestamp, sequence" : ", sequence" }
+        sql += ")"
     }
 
     private mutating func write(_ column: ColumnMention) {
         let table = column.table.map { $0 + "." } ?? ""
+        let isHidden = dialect.hidesColumns && isCondition
         let name: String
         if dialect.isStore {
             switch column.style {
             case .bare: name = table + column.name
             case .quoted: name = table + Reference.quoted(column.name)
-            case .arrow: name = table + "attributes->>" + Fragment.sql(.text(column.name))
+            case .arrow, .arrowInParentheses:
+                let arrow = table + "attributes->>" + Fragment.sql(.text(column.name))
+                name = column.style == .arrow && !isHidden ? arrow : "(" + arrow + ")"
             }
         } else {
             name = table + Reference.quoted(column.isFixed ? column.name : Reference.column(column.name))
         }
-        guard dialect.hidesColumns, isCondition else { return sql += name }
+        guard isHidden else { return sql += name }
         switch column.name {
         case "entity", "type", "id":
             sql += column.isFixed ? "(\(name) || '')" : "(+\(name))"

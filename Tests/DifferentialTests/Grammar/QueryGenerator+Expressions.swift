@@ -3,7 +3,7 @@
 import EventStore
 
 extension QueryGenerator {
-    static let zones = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"]
+    static let zones = ["UTC"]
 
     /// A number in every row, or NULL.
     mutating func numeric(depth: Int) -> Fragment {
@@ -221,5 +221,8 @@ extension Fragment {
 }
 
 extension Column {
+    /// Text compared with it is read as a time.
+    var isTime: Bool { isFixed && (name == "timestamp" || name == "received") }
+
     static let numericSmall = attributes.first { $0.name == "payload.count" } ?? attributes[0]
 }

@@ -43,7 +43,7 @@ extension QueryGenerator {
 
     /// A key as an item; its alias says which key it is.
     private mutating func key(_ place: Int, _ question: inout Question) -> ResultItem {
-        let sql = random.percent(70) ? mention(random.pick(Column.grouping)) : keyExpression()
+        let sql = random.percent(70) ? mention(random.pick(Column.grouping), alone: true) : keyExpression()
         return ResultItem(sql, alias: "k\(place)", match: sql.traits.contains(.mixesNumbers) ? .canonical : .exact)
     }
 
@@ -186,7 +186,7 @@ extension QueryGenerator {
         note("HAVING")
         switch random.below(6) {
         case 0..<3: return "count(*) \(random.pick([">", ">=", "<>", "<"])) \(random.pick([0, 1, 1, 2, 5, 20]))"
-        case 3: return "max(\(mention(Column.fixed[2]))) >= \(moment(events[pivot].timestamp))"
+        case 3: return "max(\(mention(Column.fixed[2]))) >= \(literal(.integer(events[pivot].timestamp)))"
         case 4:
             let column = mention(random.pick(Column.wholeNumbers))
             return "\(Fragment([.sum("sum", column, isDistinct: false)])) > \(random.below(100))"

@@ -87,17 +87,17 @@ extension QueryGenerator {
     }
 
     mutating func comparison(_ column: Column) -> Fragment {
-        let value = literal(nearby(self.value(column)))
+        let value = literal(nearby(self.value(column), column))
         if random.percent(12) {
             note("literal first")
-            return "\(value) \(comparisonSign()) \(mention(column))"
+            return "\(value) \(comparisonSign()) \(mention(column, alone: true))"
         }
-        return "\(mention(column)) \(comparisonSign()) \(value)"
+        return "\(mention(column, alone: true)) \(comparisonSign()) \(value)"
     }
 
     /// The value, one next to it, or rarely one of another kind.
-    mutating func nearby(_ cell: Cell) -> Cell {
-        if random.percent(5) {
+    mutating func nearby(_ cell: Cell, _ column: Column) -> Cell {
+        if random.percent(5), !column.isTime {
             note("compare kinds")
             return random.pick([
                 .integer(1), .real(1), .text("1"), .text(""), .null, .real(0.5), .integer(.max), .text("a"),
@@ -123,29 +123,29 @@ extension QueryGenerator {
         note(isNegated ? "NOT IN" : "IN")
         if values.isEmpty { note("IN ()") }
         let list = Fragment.joined(values.map { literal($0) }, ", ")
-        return "\(mention(column)) \(isNegated ? "NOT IN" : "IN") (\(list))"
+        return "\(mention(column, alone: true)) \(isNegated ? "NOT IN" : "IN") (\(list))"
     }
 
     mutating func between(_ column: Column) -> Fragment {
         note("BETWEEN")
-        var low = nearby(value(column))
-        var high = nearby(value(column))
+        var low = nearby(value(column), column)
+        var high = nearby(value(column), column)
         if Cell.sqlOrder(low, high) > 0, random.percent(90) { swap(&low, &high) }
         let negation = random.percent(15) ? "NOT " : ""
-        return "\(mention(column)) \(negation)BETWEEN \(literal(low)) AND \(literal(high))"
+        return "\(mention(column, alone: true)) \(negation)BETWEEN \(literal(low)) AND \(literal(high))"
     }
 
     mutating func nullTest(_ column: Column) -> Fragment {
         let form = random.pick(["IS NULL", "IS NOT NULL", "IS NOT NULL", "ISNULL", "NOTNULL", "NOT NULL"])
         note(form)
-        return "\(mention(column)) \(form)"
+        return "\(mention(column, alone: true)) \(form)"
     }
 
     mutating func same(_ column: Column) -> Fragment {
         let form = random.pick(["IS", "IS", "IS NOT"])
         note(form)
-        if random.percent(15) { return "\(mention(column)) \(form) \(mention(pick(Column.attributes)))" }
-        return "\(mention(column)) \(form) \(literal(nearby(value(column))))"
+        if random.percent(15) { return "\(mention(column, alone: true)) \(form) \(mention(pick(Column.attributes)))" }
+        return "\(mention(column, alone: true)) \(form) \(literal(nearby(value(column), column)))"
     }
 
     mutating func pattern(_ column: Column) -> Fragment {
@@ -173,9 +173,10 @@ extension QueryGenerator {
         if !isGlob, random.percent(10) {
             note("LIKE ESCAPE")
             let escaped = text.replacing("\\", with: "\\\\").replacing("%", with: "\\%").replacing("_", with: "\\_")
-            return "\(mention(column)) \(negation)LIKE \(Fragment.literal(.text(escaped + any))) ESCAPE '\\'"
+            return
+                "\(mention(column, alone: true)) \(negation)LIKE \(Fragment.literal(.text(escaped + any))) ESCAPE '\\'"
         }
-        return "\(mention(column)) \(negation)\(isGlob ? "GLOB" : "LIKE") \(literal(.text(pattern)))"
+        return "\(mention(column, alone: true)) \(negation)\(isGlob ? "GLOB" : "LIKE") \(literal(.text(pattern)))"
     }
 
     // MARK: Time

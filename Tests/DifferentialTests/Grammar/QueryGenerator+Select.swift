@@ -68,7 +68,8 @@ extension QueryGenerator {
     /// Any expression over a row.
     mutating func value() -> Fragment {
         switch random.below(20) {
-        case 0..<12: return mention(random.percent(30) ? random.pick(Column.fixed) : pick(Column.attributes))
+        case 0..<12:
+            return mention(random.percent(30) ? random.pick(Column.fixed) : pick(Column.attributes), alone: true)
         case 12..<15: return numeric(depth: 2)
         case 15..<17: return text(depth: 1)
         case 17: return choice(mention(pick(Column.attributes)), mention(pick(Column.attributes)))
@@ -82,7 +83,7 @@ extension QueryGenerator {
     }
 
     private mutating func distinctItem() -> ResultItem {
-        let value = random.percent(70) ? mention(random.pick(Column.grouping)) : keyExpression()
+        let value = random.percent(70) ? mention(random.pick(Column.grouping), alone: true) : keyExpression()
         return ResultItem(value, match: value.traits.contains(.mixesNumbers) ? .canonical : .exact)
     }
 

@@ -87,17 +87,19 @@ struct QueryGenerator {
 
     // MARK: Columns
 
-    mutating func mention(_ column: Column) -> Fragment {
+    /// - Parameter alone: nothing stands beside it that binds more tightly than a comparison.
+    mutating func mention(_ column: Column, alone: Bool = false) -> Fragment {
         note("column " + (column.isFixed ? column.name : "attribute"))
         let style: ColumnMention.Style
+        let arrow = alone ? ColumnMention.Style.arrow : .arrowInParentheses
         if column.isFixed {
             style = random.percent(8) ? .quoted : .bare
         } else if Reference.fixedColumns.contains(column.name) {
-            style = .arrow
+            style = arrow
         } else if isPlainName(column.name, dots: table == nil), random.percent(80) {
             style = .bare
         } else {
-            style = table == nil && random.percent(10) ? .arrow : .quoted
+            style = table == nil && random.percent(10) ? arrow : .quoted
         }
         if !column.isFixed {
             note("name \(style)")

@@ -37,9 +37,7 @@ enum ReferenceFunctions {
         }
         try aggregate("quantile", 2, connection, QuantileState.self)
         try aggregate("first", 3, connection, FirstState.self)
-        try aggregate("first", 4, connection, FirstState.self)
         try aggregate("last", 3, connection, LastState.self)
-        try aggregate("last", 4, connection, LastState.self)
         try aggregate("exact_sum", 1, connection, ExactSumState.self)
     }
 
