@@ -15,20 +15,20 @@ struct StoreNames: NameCatalog {
 extension StoreEngine {
     func query(_ sql: String, _ parameters: [String: QueryValue]) throws(Fault) -> any QueryRun {
         // A reader learns of new names with a new snapshot.
-        _ = try snapshot()
+        let published = try snapshot()
         let parsed = try SQLParser.parse(
             sql, parameters: parameters.mapValues(\.sqlValue), names: StoreNames(context.names))
         switch parsed.body {
         case .native(let query):
-            return parsed.isExplain ? ExplainRun(try explain(query)) : try NativeRun(self, query)
+            return parsed.isExplain ? ExplainRun(try explain(query)) : try NativeRun(self, query, published)
         case .general(let statement):
             return parsed.isExplain ? ExplainRun(try explain(statement)) : try GeneralRun(self, statement)
         }
     }
 
     func query(_ query: EventQuery) throws(Fault) -> any QueryRun {
-        _ = try snapshot()
-        return try NativeRun(self, try query.selectQuery(names: StoreNames(context.names)))
+        let published = try snapshot()
+        return try NativeRun(self, try query.selectQuery(names: StoreNames(context.names)), published)
     }
 
     private func explain(_ query: SelectQuery) throws(Fault) -> [String] {
@@ -64,20 +64,20 @@ final class NativeRun: QueryRun {
     private var counts = NativeCounts()
     let columns: [QueryColumn]
 
-    init(_ engine: StoreEngine, _ query: SelectQuery) throws(Fault) {
+    init(_ engine: StoreEngine, _ query: SelectQuery, _ published: Published) throws(Fault) {
         self.engine = engine
         self.query = query
         let start = engine.monotonicNanoseconds
-        let native = try NativeRun.begin(engine, query, missingIsDamage: false)
+        let native = try NativeRun.begin(engine, query, published, missingIsDamage: false)
         self.native = native
         columns = native.columns.map { QueryColumn(name: $0.name, isTime: $0.isTime) }
         nanoseconds = engine.monotonicNanoseconds - start
     }
 
     private static func begin(
-        _ engine: StoreEngine, _ query: SelectQuery, missingIsDamage: Bool
+        _ engine: StoreEngine, _ query: SelectQuery, _ published: Published, missingIsDamage: Bool
     ) throws(Fault) -> NativeQuery {
-        let source = QuerySnapshot(engine.context, try engine.snapshot(), missingIsDamage: missingIsDamage)
+        let source = QuerySnapshot(engine.context, published, missingIsDamage: missingIsDamage)
         return try NativeQuery(query, source: source, environment: engine.queryEnvironment)
     }
 
@@ -101,7 +101,7 @@ final class NativeRun: QueryRun {
                 guard error.code == .notFound, !hasBegun, attempts <= CursorRun.attemptsMax else { throw error }
                 attempts += 1
                 self.native = try NativeRun.begin(
-                    engine, query, missingIsDamage: attempts > CursorRun.attemptsMax)
+                    engine, query, try engine.snapshot(), missingIsDamage: attempts > CursorRun.attemptsMax)
             }
         }
         return nil

@@ -253,12 +253,40 @@ extension ColumnTest {
         _ codes: UnsafeMutablePointer<T>, _ dictionary: VectorDictionary, _ context: UnitContext
     ) throws(Fault) {
         let table = context.scratch.take(dictionary.count + 1, of: UInt8.self)
+        if dictionary.count <= context.selection.count {
+            if try fill(table, dictionary, context) { return }
+            try keep(context) { (row) throws(Fault) in table[Int(codes[row])] == 1 }
+            return
+        }
         table.update(repeating: 3, count: dictionary.count + 1)
         try keep(context) { (row) throws(Fault) in
             let code = Int(codes[row])
             if table[code] == 3 { table[code] = try verdict(dictionary, UInt32(truncatingIfNeeded: code)) }
             return table[code] == 1
         }
+    }
+
+    /// The verdicts of all entries. True when they settle the matter: all alike.
+    private func fill(
+        _ table: UnsafeMutablePointer<UInt8>, _ dictionary: VectorDictionary, _ context: UnitContext
+    ) throws(Fault) -> Bool {
+        table[0] = nullVerdict
+        var passed = nullVerdict == 1 ? 1 : 0
+        let count = dictionary.count
+        if dictionary.isText, let text {
+            for code in 0..<count {
+                let verdict = text(dictionary.bytes(UInt32(truncatingIfNeeded: code &+ 1)))
+                table[code &+ 1] = verdict
+                passed &+= verdict == 1 ? 1 : 0
+            }
+        } else {
+            for code in 0..<count {
+                table[code + 1] = try ColumnTest.verdict(program, dictionary.value(UInt32(code + 1)))
+                passed += table[code + 1] == 1 ? 1 : 0
+            }
+        }
+        if passed == 0 { context.selection = Selection(rows: nil, count: 0) }
+        return passed == 0 || passed == count + 1
     }
 
     private func narrow<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(

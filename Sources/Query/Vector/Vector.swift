@@ -10,34 +10,43 @@ import EventStoreCore
 ///
 /// `@unchecked Sendable`: filled by one thread before anybody else sees it, never changed after.
 package final class VectorDictionary: @unchecked Sendable {
-    /// Of code c at c - 1; empty in a dictionary of mixed values.
-    private(set) var texts: StringTable
+    /// Texts of code c at c - 1; empty in a dictionary of mixed values. Behind a pointer: a class's own stored values
+    /// would be guarded at every access.
+    private let texts = UnsafeMutablePointer<StringTable>.allocate(capacity: 1)
     /// All entries of a dictionary in which not all are texts.
-    private(set) var values: [SQLValue]?
+    let values: [SQLValue]?
 
-    init() { texts = StringTable(capacity: 16) }
+    init() {
+        texts.initialize(to: StringTable(capacity: 16))
+        values = nil
+    }
 
     init(values: [SQLValue]) {
-        texts = StringTable(capacity: 1)
+        texts.initialize(to: StringTable(capacity: 1))
         self.values = values
+    }
+
+    deinit {
+        texts.deinitialize(count: 1)
+        texts.deallocate()
     }
 
     var isText: Bool { values == nil }
     /// Entries without NULL.
-    var count: Int { values?.count ?? texts.count }
-    var byteCount: Int { values.map { $0.count * 48 } ?? texts.byteCount }
+    var count: Int { values?.count ?? texts.pointee.count }
+    var byteCount: Int { values.map { $0.count * 48 } ?? texts.pointee.byteCount }
 
     @inline(__always)
-    func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 { texts.intern(bytes) &+ 1 }
+    func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 { texts.pointee.intern(bytes) &+ 1 }
 
     /// Only of a dictionary of texts, and not of code 0.
     @inline(__always)
-    func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { texts.bytes(Int(code) &- 1) }
+    func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { texts.pointee.bytes(Int(code) &- 1) }
 
     func value(_ code: UInt32) -> SQLValue {
         if code == 0 { return .null }
         if let values { return values[Int(code) - 1] }
-        return .text(Text(texts.bytes(Int(code) - 1)))
+        return .text(Text(bytes(code)))
     }
 }
 
