@@ -91,7 +91,7 @@ final class SumAccumulator: Accumulator {
         }
 
         mutating func add(_ value: SQLValue) {
-            switch value.applying(.numeric) {
+            switch value.comparable {
             case .null: return
             case .integer(let number):
                 whole += Int128(number)
