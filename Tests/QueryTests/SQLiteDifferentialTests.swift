@@ -134,6 +134,8 @@ private final class PlainTable {
 private struct StatementMaker {
     var generator: SeededGenerator
     var parameters: [String: SQLValue] = [:]
+    /// SQLite 3.40 takes `x` for a constant after `x = CAST(…)` and then groups and partitions by it wrongly.
+    private var mayCast = true
 
     init(generator: SeededGenerator) { self.generator = generator }
 
@@ -142,7 +144,9 @@ private struct StatementMaker {
 
     mutating func statement() -> (text: String, isOrdered: Bool) {
         let list = "e.sequence, e.x, typeof(e.y)"
-        switch Int.random(in: 0..<14, using: &generator) {
+        let kind = Int.random(in: 0..<14, using: &generator)
+        mayCast = !(10...11).contains(kind)
+        switch kind {
         case 0, 1, 2: return ("SELECT \(list) FROM events e WHERE \(conditions("e"))", false)
         case 3:
             let direction = pick(["", " DESC"])
@@ -245,7 +249,7 @@ private struct StatementMaker {
         if chance(40) {
             let name = "p\(parameters.count)"
             parameters[name] = value
-            return chance(20) ? "CAST(:\(name) AS \(pick(["INTEGER", "NUMERIC", "REAL"])))" : ":\(name)"
+            return mayCast && chance(20) ? "CAST(:\(name) AS \(pick(["INTEGER", "NUMERIC", "REAL"])))" : ":\(name)"
         }
         let literal: String
         switch value {
@@ -255,9 +259,9 @@ private struct StatementMaker {
         case .text(let text): literal = "'\(text.string)'"
         }
         switch Int.random(in: 0..<20, using: &generator) {
-        case 0: return "CAST(\(literal) AS \(isTime ? "INTEGER" : pick(["TEXT", "INTEGER", "NUMERIC", "REAL"])))"
-        case 1 where !isTime: return pick(["x'35'", "TRUE", "(2 + 3)", "upper('a')", "CAST('5' AS BLOB)"])
-        case 2 where !isTime: return "(SELECT \(pick(["entity", "x", "timestamp"])) FROM events WHERE sequence = 3)"
+        case 0 where mayCast: return "CAST(\(literal) AS \(isTime ? "INTEGER" : pick(["TEXT", "INTEGER", "NUMERIC", "REAL"])))"
+        case 1 where !isTime && mayCast: return pick(["x'35'", "TRUE", "(2 + 3)", "upper('a')", "CAST('5' AS BLOB)"])
+        case 2 where !isTime && mayCast: return "(SELECT \(pick(["entity", "x", "timestamp"])) FROM events WHERE sequence = 3)"
         case 3: return "+\(literal)"
         default: return literal
         }

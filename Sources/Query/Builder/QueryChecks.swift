@@ -88,12 +88,7 @@ extension SelectQuery {
                 throw Fault(.invalid, "an aggregate cannot stand inside another")
             }
         case .column(let column) where keys != nil:
-            let name =
-                switch column {
-                case .fixed(let fixed): fixed.rawValue
-                case .attribute(let name): name
-                }
-            throw Fault(.invalid, "the column '\(name)' is neither grouped by nor in an aggregate")
+            throw Fault(.invalid, "the column '\(column.spelling)' is neither grouped by nor in an aggregate")
         default: for child in expression.children { try check(child, keys) }
         }
     }

@@ -25,20 +25,9 @@ enum JoinKey: Hashable {
             self = number.magnitude < 1_000_000_000_000_000 ? Self.exact(Double(number)) : Self.rounded(Double(number))
         case .double(let number): self = Self.rounded(number)
         case .text(let text):
-            guard NumberLikeText.isNumeric(text), let number = Self.parse(text.string) else {
-                self = .text(text)
-                return
-            }
-            self = Self.rounded(number)
+            let number = text.withBytes { RealPrefix($0) }
+            self = number.isWhole ? Self.rounded(number.value) : .text(text)
         }
-    }
-
-    /// The number a text stands for, blanks around it aside. `Double` knows no locale.
-    private static func parse(_ text: String) -> Double? {
-        let isBlank: (Character) -> Bool = { $0.asciiValue.map { $0 == 0x20 || $0 >= 9 && $0 <= 13 } ?? ($0 == "\r\n") }
-        var rest = text[...].drop(while: isBlank)
-        while let last = rest.last, isBlank(last) { rest.removeLast() }
-        return Double(rest)
     }
 
     private static func exact(_ number: Double) -> JoinKey { .number((number + 0).bitPattern) }

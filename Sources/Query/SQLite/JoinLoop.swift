@@ -6,7 +6,7 @@ import EventStoreCore
 
 final class JoinLoop {
     private let table: VirtualTable
-    private let plan: ScanPlan
+    private let plan: VirtualPlan
     private let positions: [Int]
     private let clock = ContinuousClock()
     private var calls = 0
@@ -19,7 +19,7 @@ final class JoinLoop {
     /// What reading the rows once may take, for the constants as they are.
     private var buildTime: Duration?
 
-    init(_ table: VirtualTable, _ plan: ScanPlan, _ positions: [Int]) {
+    init(_ table: VirtualTable, _ plan: VirtualPlan, _ positions: [Int]) {
         self.table = table
         self.plan = plan
         self.positions = positions

@@ -126,37 +126,9 @@ extension PushedOperator {
     var isEquality: Bool { self == .equal || self == .same }
 }
 
-/// Text that SQLite's numeric affinity would turn into a number, and a few more.
+/// Text that numeric affinity turns into a number. Infinities count, because their text is `Inf`.
 enum NumberLikeText {
-    static func isNumeric(_ text: Text) -> Bool { text.withBytes { isNumeric($0) } }
-
-    /// An optional sign, digits with or without a point, an optional exponent; blanks around it. Infinities count
-    /// because their text comes back as `Inf`.
-    static func isNumeric(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var at = 0
-        func skip(_ accepted: (UInt8) -> Bool) -> Int {
-            let start = at
-            while at < bytes.count, accepted(bytes[at]) { at += 1 }
-            return at - start
-        }
-        let isBlank: (UInt8) -> Bool = { $0 == 0x20 || $0 >= 9 && $0 <= 13 }
-        let isDigit: (UInt8) -> Bool = { $0 >= 0x30 && $0 <= 0x39 }
-        func sign() { if at < bytes.count, bytes[at] == 0x2b || bytes[at] == 0x2d { at += 1 } }
-        _ = skip(isBlank)
-        sign()
-        if bytes.count - at == 3, bytes[at] == 0x49, bytes[at + 1] == 0x6e, bytes[at + 2] == 0x66 { return true }
-        var digits = skip(isDigit)
-        if at < bytes.count, bytes[at] == 0x2e {
-            at += 1
-            digits += skip(isDigit)
-        }
-        guard digits > 0 else { return false }
-        if at < bytes.count, bytes[at] | 0x20 == 0x65 {
-            at += 1
-            sign()
-            _ = skip(isDigit)
-        }
-        _ = skip(isBlank)
-        return at == bytes.count
+    static func isNumeric(_ text: Text) -> Bool {
+        text.string == "Inf" || text.string == "-Inf" || text.withBytes { RealPrefix($0).isWhole }
     }
 }

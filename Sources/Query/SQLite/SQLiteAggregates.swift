@@ -148,7 +148,7 @@ private final class Edge {
             order.append(value)
         }
         if !self.order.isEmpty {
-            let compared = zip(order, self.order).lazy.map { SQLOrder.compare($0, $1) }.first { $0 != 0 } ?? 0
+            let compared = zip(order, self.order).lazy.map { SQLValue.order($0, $1) }.first { $0 != 0 } ?? 0
             guard isLast ? compared > 0 : compared < 0 else { return true }
         }
         guard let value = SQLValue(values[0]) else { return false }
@@ -172,36 +172,4 @@ private let lastStep: @convention(c) (OpaquePointer?, Int32, Values?) -> Void = 
 }
 private let edgeFinal: @convention(c) (OpaquePointer?) -> Void = { call in
     if let edge = finished(call, Edge.self, ends: true) { edge.value.give(to: call) } else { sqlite3_result_null(call) }
-}
-
-/// SQL's order of values: NULL, numbers, text by bytes.
-private enum SQLOrder {
-    static func compare(_ a: SQLValue, _ b: SQLValue) -> Int {
-        switch (a, b) {
-        case (.integer(let a), .integer(let b)): return a < b ? -1 : a > b ? 1 : 0
-        case (.double(let a), .double(let b)): return a < b ? -1 : a > b ? 1 : 0
-        case (.integer(let a), .double(let b)): return compare(a, b)
-        case (.double(let a), .integer(let b)): return -compare(b, a)
-        case (.text(let a), .text(let b)): return Text.order(a, b)
-        default: return rank(a) - rank(b)
-        }
-    }
-
-    private static func rank(_ value: SQLValue) -> Int {
-        switch value {
-        case .null: 0
-        case .integer, .double: 1
-        case .text: 2
-        }
-    }
-
-    /// Exact, also where the integer is none of the doubles.
-    private static func compare(_ a: Int64, _ b: Double) -> Int {
-        if b >= 0x1p63 { return -1 }
-        if b < -0x1p63 { return 1 }
-        let whole = Int64(b)
-        if a != whole { return a < whole ? -1 : 1 }
-        let rest = b - Double(whole)
-        return rest > 0 ? -1 : rest < 0 ? 1 : 0
-    }
 }

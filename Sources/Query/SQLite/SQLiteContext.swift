@@ -28,7 +28,7 @@ final class SQLiteContext {
     var isConnecting = false
     /// How long a join may look rows up in the events before its rows are kept in a hash table instead.
     var joinPatience: Duration = .milliseconds(20)
-    private(set) var plans: [ScanPlan] = []
+    private(set) var plans: [VirtualPlan] = []
 
     init(
         table: any EventTable, zones: any ZoneSource, attributes: [String], traits: StatementTraits, memoryLimit: Int,
@@ -50,7 +50,7 @@ final class SQLiteContext {
     }
 
     /// The plan's number, under which `xFilter` finds it.
-    func add(_ plan: ScanPlan) -> Int {
+    func add(_ plan: VirtualPlan) -> Int {
         plans.append(plan)
         return plans.count - 1
     }

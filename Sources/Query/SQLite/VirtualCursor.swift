@@ -11,7 +11,7 @@ enum ScanArgument: Hashable {
 
 final class VirtualCursor {
     private let table: VirtualTable
-    private var plan = ScanPlan()
+    private var plan = VirtualPlan()
     private var planNumber = -1
     /// Where the plan's columns stand in a row, by their number in the table; -1 for those not asked for.
     private var positions: [Int] = []

@@ -17,7 +17,7 @@ final class VirtualTable {
 
     func plan(_ info: UnsafeMutablePointer<sqlite3_index_info>) throws(Fault) {
         guard !context.isConnecting else { return }
-        var plan = ScanPlan()
+        var plan = VirtualPlan()
         var known: [SourceCondition] = []
         var unknown: [PlannedComparison] = []
         for index in 0..<Int(info.pointee.nConstraint) {
@@ -133,7 +133,7 @@ final class VirtualTable {
     }
 
     /// What `EXPLAIN QUERY PLAN` shows of a scan.
-    private func describe(_ plan: ScanPlan) -> String {
+    private func describe(_ plan: VirtualPlan) -> String {
         let names = source.columns.map(\.name)
         var parts: [String] = []
         let tests =

@@ -55,6 +55,14 @@ package struct LikePattern: Sendable, Hashable {
         (shape, literal) = Self.shape(of: steps)
     }
 
+    /// A pattern that always goes step by step: what the faster shapes must equal.
+    init(steps: [Step], kind: PatternKind) {
+        self.kind = kind
+        self.steps = steps
+        shape = .steps
+        literal = []
+    }
+
     /// The code point of an ESCAPE clause; `nil` unless the text is exactly one.
     package static func escape(_ text: Text) -> UInt32? {
         text.withBytes { bytes in

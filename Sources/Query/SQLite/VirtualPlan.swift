@@ -48,7 +48,7 @@ struct PlannedComparison {
     let isLiteral: Bool
 }
 
-struct ScanPlan {
+struct VirtualPlan {
     var columns: [Int] = []
     var comparisons: [PlannedComparison] = []
     /// `IS NULL` and `IS NOT NULL`: they need no value.
