@@ -23,11 +23,14 @@ final class ColumnTest {
     let text: ((UnsafeRawBufferPointer) -> UInt8)?
     /// The id every matching row has.
     let id: EventID?
+    /// A pattern that is looked for in all texts at once, and whether texts that have it are the wrong ones.
+    let search: (pattern: LikePattern, isNegated: Bool)?
 
     init(
         column: Int, program: ScalarProgram, numbers: Numbers, text: ((UnsafeRawBufferPointer) -> UInt8)?,
-        id: EventID? = nil
+        id: EventID? = nil, search: (pattern: LikePattern, isNegated: Bool)? = nil
     ) throws(Fault) {
+        self.search = search
         self.column = column
         self.program = program
         self.numbers = numbers
@@ -273,7 +276,12 @@ extension ColumnTest {
         table[0] = nullVerdict
         var passed = nullVerdict == 1 ? 1 : 0
         let count = dictionary.count
-        if dictionary.isText, let text {
+        if dictionary.isText, let search {
+            let (hit, miss): (UInt8, UInt8) = search.isNegated ? (0, 1) : (1, 0)
+            (table + 1).update(repeating: miss, count: count)
+            search.pattern.mark(dictionary.arena) { table[$0 &+ 1] = hit }
+            for code in 1..<count &+ 1 { passed &+= Int(table[code]) }
+        } else if dictionary.isText, let text {
             for code in 0..<count {
                 let verdict = text(dictionary.bytes(UInt32(truncatingIfNeeded: code &+ 1)))
                 table[code &+ 1] = verdict

@@ -43,6 +43,13 @@ package final class VectorDictionary: @unchecked Sendable {
     @inline(__always)
     func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { texts.pointee.bytes(Int(code) &- 1) }
 
+    /// The texts, of code c at c - 1; only of a dictionary of texts.
+    var arena: TextArena {
+        TextArena(
+            base: UnsafePointer(texts.pointee.arena.base), offsets: UnsafePointer(texts.pointee.offsets.base),
+            count: texts.pointee.count)
+    }
+
     func value(_ code: UInt32) -> SQLValue {
         if code == 0 { return .null }
         if let values { return values[Int(code) - 1] }
