@@ -41,6 +41,8 @@ package struct BlockColumn: BitwiseCopyable {
 /// Reads entities of segments. One per thread: its buffers are reused.
 package final class BlockScanner {
     let sealer: any BlockSealer
+    /// Vocabulary columns of `segment` met so far, so that a block need not ask the segment and its lock.
+    private var vocabulary: [(attribute: UInt32, column: VocabularyColumn?)] = []
     let arena = Arena()
     private(set) var segment: SegmentReader?
     private(set) var entity: UInt32 = 0
@@ -55,10 +57,10 @@ package final class BlockScanner {
     private(set) var headPlaces: [Range<Int>] = []
 
     private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
-    /// Of the regions of `windowSegment`.
-    private var hotWindow = RegionWindow()
-    private var stringsWindow = RegionWindow()
-    private var idsWindow = RegionWindow()
+    // Of the regions of `windowSegment`. Unchecked: private, and nothing they call comes back here.
+    @exclusivity(unchecked) private var hotWindow = RegionWindow()
+    @exclusivity(unchecked) private var stringsWindow = RegionWindow()
+    @exclusivity(unchecked) private var idsWindow = RegionWindow()
     private var windowSegment: SegmentReader?
 
     package init(sealer: any BlockSealer) {
@@ -97,7 +99,10 @@ package final class BlockScanner {
         arena.reset()
         blockCount = 0
         headPlaces.removeAll(keepingCapacity: true)
-        if self.segment !== segment { self.segment = segment }
+        if self.segment !== segment {
+            self.segment = segment
+            vocabulary.removeAll(keepingCapacity: true)
+        }
         entity = entry.entity
         headPlace = entry.headOffset..<entry.headOffset &+ max(entry.headLength, 0)
         do throws(Fault) {
@@ -224,6 +229,14 @@ package final class BlockScanner {
             return try idsWindow.bytes(at: offset, count, end: regions.vocabulary, segment.file)
         }
         return nil
+    }
+
+    /// The shared values of an attribute in the open segment. Only a handful of columns is ever read at once.
+    func vocabularyColumn(_ attribute: UInt32) throws(Fault) -> VocabularyColumn? {
+        for known in vocabulary where known.attribute == attribute { return known.column }
+        let column = try segment?.vocabularyColumn(attribute, sealer)
+        vocabulary.append((attribute, column))
+        return column
     }
 
     // MARK: Packs
