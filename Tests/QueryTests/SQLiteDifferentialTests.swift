@@ -10,7 +10,12 @@ import Testing
     func sameAnswersAsAPlainTable(_ part: UInt64) throws {
         let seed = UInt64.random(in: 0..<1_000_000) * 4 + part
         print("SQLite differential: seed \(seed)")
-        try Self.compare(seed: seed, statements: 1500)
+        try Self.compare(seed: seed, statements: 1300)
+    }
+
+    /// Rows whatever their order.
+    private static func counted(_ rows: [[SQLValue]]) -> [[SQLValue]: Int] {
+        rows.reduce(into: [:]) { $0[$1, default: 0] += 1 }
     }
 
     static func compare(seed: UInt64, statements: Int) throws {
@@ -28,9 +33,7 @@ import Testing
                 let found = try ask(
                     statement.text, sample.table, maker.parameters, attributes: Sample.attributes,
                     keepsRows: number % 2 == 0)
-                let isEqual =
-                    statement.isOrdered
-                    ? found == expected : found.map(\.description).sorted() == expected?.map(\.description).sorted()
+                let isEqual = statement.isOrdered ? found == expected : counted(found) == expected.map(counted)
                 if !isEqual {
                     Issue.record(
                         "seed \(seed), statement \(number): \(statement.text) \(maker.parameters)\n\(found)\n\(expected ?? [])"
@@ -259,9 +262,11 @@ private struct StatementMaker {
         case .text(let text): literal = "'\(text.string)'"
         }
         switch Int.random(in: 0..<20, using: &generator) {
-        case 0 where mayCast: return "CAST(\(literal) AS \(isTime ? "INTEGER" : pick(["TEXT", "INTEGER", "NUMERIC", "REAL"])))"
+        case 0 where mayCast:
+            return "CAST(\(literal) AS \(isTime ? "INTEGER" : pick(["TEXT", "INTEGER", "NUMERIC", "REAL"])))"
         case 1 where !isTime && mayCast: return pick(["x'35'", "TRUE", "(2 + 3)", "upper('a')", "CAST('5' AS BLOB)"])
-        case 2 where !isTime && mayCast: return "(SELECT \(pick(["entity", "x", "timestamp"])) FROM events WHERE sequence = 3)"
+        case 2 where !isTime && mayCast:
+            return "(SELECT \(pick(["entity", "x", "timestamp"])) FROM events WHERE sequence = 3)"
         case 3: return "+\(literal)"
         default: return literal
         }

@@ -16,6 +16,8 @@ final class JoinLoop {
     private var isConstant: [Bool]
     private var kept: JoinRows?
     private var hasGivenUp = false
+    private var steps = 0
+    private var isFirstStep = true
     /// What reading the rows once may take, for the constants as they are.
     private var buildTime: Duration?
 
@@ -28,13 +30,29 @@ final class JoinLoop {
 
     deinit { forget() }
 
-    /// Measures work of the second and later scans: a single one needs no hash table.
-    func timed(_ work: () throws(Fault) -> Void) throws(Fault) {
-        guard calls > 1, kept == nil, !hasGivenUp else { return try work() }
-        let start = clock.now
-        try work()
-        spent += clock.now - start
+    /// A scan of the source, its time measured from the second call on: a single one needs no hash table.
+    func scan(_ conditions: [SourceCondition]) throws(Fault) -> any TableCursor {
+        let start = isMeasuring ? clock.now : nil
+        let cursor = try table.source.scan(
+            columns: plan.columns, conditions, newestFirst: plan.newestFirst)
+        if let start { spent += clock.now - start }
+        isFirstStep = true
+        return cursor
     }
+
+    /// The next row of a scan. The first step of each is measured, and one of sixteen of the others for all.
+    func next(_ cursor: any TableCursor) throws(Fault) -> Bool {
+        guard isMeasuring else { return try cursor.next() }
+        steps &+= 1
+        guard isFirstStep || steps & 15 == 0 else { return try cursor.next() }
+        let start = clock.now
+        let hasRow = try cursor.next()
+        spent += (clock.now - start) * (isFirstStep ? 1 : 16)
+        isFirstStep = false
+        return hasRow
+    }
+
+    private var isMeasuring: Bool { calls > 1 && kept == nil && !hasGivenUp }
 
     /// Kept rows among which are all that match, or `nil` when a scan is the better way.
     ///
@@ -70,7 +88,7 @@ final class JoinLoop {
     private func build(_ arguments: [ScanArgument], _ conditions: [SourceCondition]) throws(Fault) {
         if buildTime == nil {
             let rows = try table.source.estimatedRows(conditions)
-            buildTime = .nanoseconds(Int64(min(rows * 1000 * (1 + 0.2 * Double(plan.columns.count)), 1e18)))
+            buildTime = .nanoseconds(Int64(min(rows * 500 * (1 + 0.2 * Double(plan.columns.count)), 1e18)))
         }
         guard let buildTime, spent >= buildTime else { return }
         let key = plan.comparisons.indices.first {
@@ -141,8 +159,8 @@ final class JoinRows {
     /// Row numbers; without a key all of them.
     func rows(for arguments: [ScanArgument]) -> JoinBucket {
         guard let key else { return .all(count) }
-        guard case .one(let value?) = arguments[key], let wanted = JoinKey(value) else { return .all(count) }
-        return .some(buckets[wanted] ?? [])
+        guard case .one(let value?) = arguments[key] else { return .all(count) }
+        return .some(JoinKey(value).flatMap { buckets[$0] } ?? [])
     }
 
     func value(_ row: Int, _ column: Int) -> SQLValue { values[row * width + column] }

@@ -42,9 +42,7 @@ final class VirtualCursor {
         } else {
             waiting = scan.second
             half = scan.half
-            try loop.timed { () throws(Fault) in
-                current = try table.source.scan(columns: plan.columns, scan.first, newestFirst: plan.newestFirst)
-            }
+            current = try loop.scan(scan.first)
         }
         isAtEnd = false
         try advance()
@@ -62,18 +60,14 @@ final class VirtualCursor {
         while true {
             if table.context.stop.isSet { throw SQLiteContext.cancelled }
             guard let cursor = current, let loop else { break }
-            var hasRow = false
-            try loop.timed { () throws(Fault) in hasRow = try cursor.next() }
-            if hasRow {
+            if try loop.next(cursor) {
                 if let half, try !belongs(cursor, half) { continue }
                 return
             }
             guard let second = waiting, let first = half else { break }
             waiting = nil
             half = (first.position, !first.isText)
-            try loop.timed { () throws(Fault) in
-                current = try table.source.scan(columns: plan.columns, second, newestFirst: nil)
-            }
+            current = try loop.scan(second)
         }
         current = nil
         isAtEnd = true
