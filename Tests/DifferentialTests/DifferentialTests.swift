@@ -38,7 +38,7 @@ struct DifferentialTests {
             for _ in 0..<3 {
                 let start = Self.setting("SEED") ?? UInt64.random(in: 0..<1 << 30) * DifferentialRun.queriesPerDataSet
                 run.log.say("queries from EVENTSTORE_DIFF_SEED=\(start)")
-                run.run(start..<start + 250)
+                run.run(start..<start + 150)
             }
         }
         Self.finish(run)

@@ -39,12 +39,11 @@ struct Comparison {
     ///   - limit: in place of the question's own.
     ///   - inOrder: false where the order is not promised.
     func problem(with rows: [[Cell]], limit: Int? = nil, inOrder: Bool = true) -> String? {
-        let start = min(question.offset ?? 0, expected.count)
-        var limit = limit ?? question.limit
-        if let given = limit, given < 0 { limit = nil }
+        let limit = limit ?? question.limit
         let isLimited = limit != nil
-        let end = limit.map { min(expected.count, start + $0) } ?? expected.count
-        let first = isLimited ? start : 0
+        let first = isLimited ? min(question.offset ?? 0, expected.count) : 0
+        // A negative limit is none; OFFSET holds with it.
+        let end = limit.map { $0 < 0 ? expected.count : min(expected.count, first + $0) } ?? expected.count
         guard rows.count == end - first else { return "\(rows.count) rows, \(end - first) expected" }
         if let width = rows.first?.count, width != matches.count {
             return "\(width) columns, \(matches.count) expected"
@@ -85,18 +84,17 @@ struct Comparison {
     }
 
     private func sameKeys(_ a: [Cell], _ b: [Cell]) -> Bool {
-        keyColumns.allSatisfy { column, match in
+        for (column, match) in keyColumns {
             let left = a[column]
             let right = b[column]
-            if Cell.sqlOrder(left, right) == 0 { return true }
-            // Sums that differ by rounding alone may come in either order.
-            switch match {
-            case .near, .within:
-                guard let left = left.number, let right = right.number else { return false }
-                return abs(left - right) <= 1e-9 * max(abs(left), abs(right)) || !left.isFinite || !right.isFinite
-            default: return false
+            if case .real(let left) = left, case .real(let right) = right, match.isRounded {
+                // Rounded sums that are so near may come in either order, and then later keys decide nothing.
+                let isNear = abs(left - right) <= 1e-9 * max(abs(left), abs(right))
+                return isNear || !left.isFinite || !right.isFinite
             }
+            if Cell.sqlOrder(left, right) != 0 { return false }
         }
+        return true
     }
 
     // MARK: Rows of one run

@@ -3,7 +3,7 @@
 import EventStore
 
 extension QueryGenerator {
-    static let zones = ["UTC"]
+    static let zones = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"]
 
     /// A number in every row, or NULL.
     mutating func numeric(depth: Int) -> Fragment {

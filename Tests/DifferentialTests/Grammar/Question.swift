@@ -12,6 +12,13 @@ enum Match: Sendable {
     case near(Fragment)
     /// Within this of each other: rounded texts of rounded sums.
     case within(Double)
+
+    var isRounded: Bool {
+        switch self {
+        case .near, .within: true
+        default: false
+        }
+    }
 }
 
 struct ResultItem: Sendable {
