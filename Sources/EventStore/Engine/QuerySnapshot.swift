@@ -82,6 +82,8 @@ final class QuerySnapshot: ScanSource {
         }
     }
 
+    /// Batches in memory, several together. Which ones does not depend on the scope: a unit's key, by which its
+    /// columns are cached, names its first and last sequence and must always mean the same rows.
     private func addMemory(_ scope: ScanScope, _ plan: inout UnitPlan) {
         var group: [MemoryBatch] = []
         var rows = 0
@@ -89,14 +91,16 @@ final class QuerySnapshot: ScanSource {
             guard let first = group.first, let last = group.last else { return }
             let least = group.reduce(Int64.max) { min($0, $1.times.lowerBound) }
             let greatest = group.reduce(Int64.min) { max($0, $1.times.upperBound) }
-            plan.units.append(
-                ScanUnit(
-                    key: UnitKey(segment: -1, part: first.firstSequence << 32 ^ last.lastSequence),
-                    rows: .memory(group.map(\.rows)), times: least...greatest, rowCount: rows))
+            if (least...greatest).overlaps(scope.times) {
+                plan.units.append(
+                    ScanUnit(
+                        key: UnitKey(segment: -1, part: first.firstSequence << 32 ^ last.lastSequence),
+                        rows: .memory(group.map(\.rows)), times: least...greatest, rowCount: rows))
+            }
             group = []
             rows = 0
         }
-        for batch in published.memory where batch.times.overlaps(scope.times) {
+        for batch in published.memory where batch.rows.rowCount > 0 {
             group.append(batch)
             rows += batch.rows.rowCount
             if rows >= QuerySnapshot.memoryUnitRows { close() }
