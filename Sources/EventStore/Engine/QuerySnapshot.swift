@@ -12,6 +12,10 @@ final class QuerySnapshot: ScanSource {
     private let published: Published
     private let missingIsDamage: Bool
     private let handles: [Int64: SegmentHandle]
+    /// Files opened ahead, by number of segment.
+    private let held = Mutex<[Int64: SegmentReader]>([:])
+    /// More files than this are not held open by one query.
+    private static let heldMax = 512
 
     /// Rows of a unit, about: enough that what a unit costs does not matter, few enough for a core's cache.
     static let unitRows = 65_536
@@ -110,7 +114,19 @@ final class QuerySnapshot: ScanSource {
 
     // MARK: Files
 
+    /// Opens files ahead, so that they can be read to the end although another process removes them: for queries that
+    /// hand out rows before they have read all, and can then not begin anew. `nil` is all.
+    func hold(_ segments: Set<Int64>? = nil) throws(Fault) {
+        let numbers = segments ?? Set(handles.keys)
+        guard numbers.count <= QuerySnapshot.heldMax else { return }
+        for number in numbers {
+            let reader = try reader(segment: number)
+            held.withLock { $0[number] = reader }
+        }
+    }
+
     func reader(segment: Int64) throws(Fault) -> SegmentReader {
+        if let known = held.withLock({ $0[segment] }) { return known }
         guard let handle = handles[segment] else { preconditionFailure("a segment of the snapshot") }
         do throws(Fault) {
             return try context.segmentFiles.reader(handle)
