@@ -1,6 +1,6 @@
 # The two commands that matter are `make demo` and `make test`.
 
-.PHONY: demo test bench fuzz soak format lint clean
+.PHONY: demo test bench bench-questions bench-micro fuzz soak format lint clean
 
 demo:
 	./scripts/demo $(ARGS)
@@ -8,10 +8,23 @@ demo:
 test:
 	./scripts/test $(ARGS)
 
-# Measures this store and, where they can be installed, its peers. ARGS="--help" lists the options.
+# Measures this store and, where they can be installed, its peers: imports, then fourteen questions. ARGS go to both;
+# ARGS="--quick" only looks whether everything works, ARGS="--help" lists the options.
 bench:
 	./scripts/bootstrap
 	python3 Benchmarks/run.py $(ARGS)
+	python3 Benchmarks/questions.py $(ARGS)
+
+# The questions alone, with options of their own.
+bench-questions:
+	./scripts/bootstrap
+	python3 Benchmarks/questions.py $(ARGS)
+
+# Codecs, sealing, parsing, filters and groups; counts of allocations, objects and retains against
+# Benchmarks/Micro/Thresholds. ARGS="--update" accepts what is measured, ARGS="--run" only shows it.
+bench-micro:
+	./scripts/bootstrap
+	python3 Benchmarks/micro.py $(ARGS)
 
 fuzz:
 	@echo "make fuzz: there is no fuzzer yet; it comes with a later release" >&2; exit 1

@@ -93,6 +93,13 @@ let package = Package(
         .testTarget(
             name: "EventStoreTests", dependencies: ["EventStore", "EventStoreCore", "EventStoreCrypto"],
             path: "Tests/EventStoreTests", swiftSettings: strict),
+        .testTarget(
+            name: "DifferentialTests",
+            dependencies: [
+                "EventStore", "EventStoreCore", "EventStoreQuery",
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
+            path: "Tests/DifferentialTests", swiftSettings: strict),
         .testTarget(name: "TidyTests", path: "Tests/TidyTests", exclude: ["ratchet.txt"], swiftSettings: strict),
         .testTarget(
             name: "QueryTests",

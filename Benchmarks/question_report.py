@@ -101,7 +101,7 @@ def process_table(results, stores):
 # ---------------------------------------------------------------- the plot
 
 
-ROW, TOP, LEFT, PANEL, GAP = 30, 78, 300, 300, 30
+ROW, TOP, LEFT, PANEL, GAP = 30, 78, 330, 300, 64
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 } .small { font-size: 11px; fill: #59636e }
 .title { font-weight: 600 } .grid { stroke: #d1d9e0 } .band { fill: #818b98; fill-opacity: 0.08 }
@@ -143,10 +143,11 @@ def panel(results, figure, left, numbers, low, high):
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4}" y2="{bottom}"/>')
         parts.append(f'<text class="small" text-anchor="middle" x="{x:.1f}" y="{TOP - 9}">{label}</text>')
     for row, number in enumerate(numbers):
-        for store in reversed(stores_of(results)):
+        for index, store in reversed(list(enumerate(stores_of(results)))):
             value = times(results, number, store, figure)
             if value:
-                parts.append(mark(store, place(value), TOP + ROW * row + ROW // 2))
+                # A little apart from each other, so that equal times do not hide one another.
+                parts.append(mark(store, place(value), TOP + ROW * row + 8 + 3 * index))
     return parts
 
 

@@ -35,7 +35,7 @@ PEERS = ["duckdb-encrypted", "duckdb", "chdb", "sqlite", "sqlcipher"]
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("--input", help="event lines; .gz and .zst are unpacked first (default: made up)")
     parser.add_argument("--events", type=int, help="size of the made-up file (default 1000000)")
     parser.add_argument("--peers", default="all", help="all, none, or some of: " + ", ".join(PEERS) + " (default all)")
@@ -48,6 +48,8 @@ def arguments():
     parser.add_argument("--work", default="bench-work", help="where files are made (default bench-work)")
     parser.add_argument("--plot", help="where the plot goes (default questions.svg in --work)")
     parser.add_argument("--redraw", metavar="JSON", help="no measurement: table and plot of earlier results")
+    for name in ("--batch", "--repeat", "--real", "--set"):  # of run.py, the other half of `make bench`
+        parser.add_argument(name, action="append", help=argparse.SUPPRESS)
     options = parser.parse_args()
     small = options.quick
     options.events = options.events or (50_000 if small else 1_000_000)

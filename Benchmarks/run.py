@@ -31,7 +31,7 @@ def say(text):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("--input", help="event lines; .gz and .zst are unpacked first (default: made up)")
     parser.add_argument("--events", type=int, default=1_000_000, help="size of the made-up file (default 1000000)")
     parser.add_argument("--batch", type=int, default=500, help="events a commit of the durable import (default 500)")
@@ -44,8 +44,14 @@ def arguments():
     parser.add_argument(
         "--set", metavar="NAME=VALUE", action="append", default=[],
         help="measure imports once more with this environment variable; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="50,000 events, one run: a check, no measurement")
     parser.add_argument("--work", default="bench-work", help="where files are made (default bench-work)")
-    return parser.parse_args()
+    for name in ("--only", "--budget", "--processes", "--plot"):  # of questions.py, the other half of `make bench`
+        parser.add_argument(name, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.quick:
+        options.events, options.repeat = min(options.events, 50_000), 1
+    return options
 
 
 def release_binary():

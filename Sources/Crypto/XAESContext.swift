@@ -32,13 +32,14 @@ package final class XAESContext {
     }
 
     private static let subkeyLanesCount = 8
-    private var keyLanes = KeyLanes(count: KeyLanes.firstCount)
+    /// Unchecked: private, and nothing it calls comes back here.
+    @exclusivity(unchecked) private var keyLanes = KeyLanes(count: KeyLanes.firstCount)
     private let subkeyLanes: UnsafeMutablePointer<SubkeyLane>
     /// 32 bytes for the subkey being derived.
     private let subkey: UnsafeMutableRawPointer
     /// The tag to expect, as libcrypto takes it together with key and IV.
     private let tagParameter: UnsafeMutablePointer<OSSL_PARAM>
-    private var clock: UInt64 = 0
+    @exclusivity(unchecked) private var clock: UInt64 = 0
 
     package init() {
         subkeyLanes = .allocate(capacity: XAESContext.subkeyLanesCount)

@@ -4,10 +4,11 @@ import EventStoreCore
 
 /// Bump-allocated memory for one block's decoded columns. What it hands out stays in place until `reset`.
 final class Arena {
-    private var chunks: [UnsafeMutableRawBufferPointer] = []
+    // Unchecked: only this file touches them, and nothing called meanwhile comes back here.
+    @exclusivity(unchecked) private var chunks: [UnsafeMutableRawBufferPointer] = []
     /// Free memory of the current chunk.
-    private var next: UnsafeMutableRawPointer?
-    private var left = 0
+    @exclusivity(unchecked) private var next: UnsafeMutableRawPointer?
+    @exclusivity(unchecked) private var left = 0
     private static let chunkBytes = 256 * 1024
     /// What `reset` keeps at most, so that one huge block does not pin its memory for good.
     private static let keptBytesMax = 32 << 20

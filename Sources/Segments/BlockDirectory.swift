@@ -5,7 +5,8 @@ import EventStoreCore
 
 struct BlockDirectoryReader {
     private let block: UnsafeMutablePointer<BlockState>
-    private let arena: Arena
+    /// Outlives this reader: counting references to it would cost as much as reading a shape.
+    private unowned(unsafe) let arena: Arena
     private let surroundings: BlockSurroundings
     private var reader: DescriptorReader
     private let isSingle: Bool

@@ -175,10 +175,7 @@ extension BlockScanner {
         switch slot.key.kind {
         case .string, .json:
             let layout = try StringCodec.parse(&reader, count: count)
-            var vocabulary: VocabularyColumn?
-            if layout.usesVocabulary, let segment {
-                vocabulary = try segment.vocabularyColumn(slot.key.attribute, sealer)
-            }
+            let vocabulary = layout.usesVocabulary ? try vocabularyColumn(slot.key.attribute) : nil
             return .strings(try StringCodec.decode(layout, payload: payload, vocabulary: vocabulary, arena: arena))
         case .double:
             let layout = try NumberCodec.parse(&reader, kind: .double, count: count)

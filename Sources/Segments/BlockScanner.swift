@@ -41,9 +41,13 @@ package struct BlockColumn: BitwiseCopyable {
 /// Reads entities of segments. One per thread: its buffers are reused.
 package final class BlockScanner {
     let sealer: any BlockSealer
+    /// Vocabulary columns of `segment` met so far, so that a block need not ask the segment and its lock.
+    private var vocabulary: [(attribute: UInt32, column: VocabularyColumn?)] = []
     let arena = Arena()
     private(set) var segment: SegmentReader?
-    private(set) var entry: SegmentEntityEntry?
+    private(set) var entity: UInt32 = 0
+    /// Place of the open entity's head.
+    private var headPlace = 0..<0
     /// Of `blockCapacity` blocks.
     private var blocks: UnsafeMutablePointer<BlockState>
     private var blockCapacity = 4
@@ -53,11 +57,11 @@ package final class BlockScanner {
     private(set) var headPlaces: [Range<Int>] = []
 
     private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
-    private var window = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-    private var windowOffset = 0
-    private var windowCount = 0
+    // Of the regions of `windowSegment`. Unchecked: private, and nothing they call comes back here.
+    @exclusivity(unchecked) private var hotWindow = RegionWindow()
+    @exclusivity(unchecked) private var stringsWindow = RegionWindow()
+    @exclusivity(unchecked) private var idsWindow = RegionWindow()
     private var windowSegment: SegmentReader?
-    static let windowBytes = 4 << 20
 
     package init(sealer: any BlockSealer) {
         self.sealer = sealer
@@ -67,34 +71,27 @@ package final class BlockScanner {
     deinit {
         blocks.deallocate()
         buffer.deallocate()
-        window.deallocate()
+        hotWindow.deallocate()
+        stringsWindow.deallocate()
+        idsWindow.deallocate()
     }
 
     /// Memory held, in bytes.
-    package var byteCount: Int { arena.byteCount + buffer.count + window.count }
+    package var byteCount: Int {
+        arena.byteCount + buffer.count + hotWindow.byteCount + stringsWindow.byteCount + idsWindow.byteCount
+    }
 
     // MARK: Opening
 
-    /// Serves the hot region of this segment from memory from now on, read in few large pieces, as long as
-    /// entities are opened in ascending order of place.
+    /// Serves this segment from memory from now on, read in few large pieces, as long as entities are opened in
+    /// ascending order of place. String packs and ids are read ahead once packs behind each other are asked for.
+    /// Reads nothing by itself.
     package func prefetch(_ segment: SegmentReader) throws(Fault) {
         if windowSegment === segment { return }
         windowSegment = segment
-        windowCount = 0
-        do throws(Fault) { try moveWindow(to: SegmentRegions.hot, segment) } catch {
-            windowSegment = nil
-            throw error.at(file: segment.path)
-        }
-    }
-
-    private func moveWindow(to offset: Int, _ segment: SegmentReader) throws(Fault) {
-        if window.count == 0 { window = .allocate(byteCount: BlockScanner.windowBytes, alignment: 16) }
-        windowCount = 0
-        let length = min(BlockScanner.windowBytes, segment.regions.strings - offset)
-        guard length > 0, let base = window.baseAddress else { return }
-        try segment.file.read(into: UnsafeMutableRawBufferPointer(start: base, count: length), at: offset)
-        windowOffset = offset
-        windowCount = length
+        hotWindow.reset(start: SegmentRegions.hot, ahead: RegionWindow.bytesMax)
+        stringsWindow.reset(start: segment.regions.strings, ahead: 0)
+        idsWindow.reset(start: segment.regions.ids, ahead: 0)
     }
 
     /// Opens the head of an entity; blocks and columns of the one before are gone.
@@ -102,8 +99,12 @@ package final class BlockScanner {
         arena.reset()
         blockCount = 0
         headPlaces.removeAll(keepingCapacity: true)
-        self.segment = segment
-        self.entry = entry
+        if self.segment !== segment {
+            self.segment = segment
+            vocabulary.removeAll(keepingCapacity: true)
+        }
+        entity = entry.entity
+        headPlace = entry.headOffset..<entry.headOffset &+ max(entry.headLength, 0)
         do throws(Fault) {
             keyID = try sealer.entityKeyID(entry.entity)
             try openHead(segment, entry)
@@ -157,7 +158,8 @@ package final class BlockScanner {
 
     /// Heads of several blocks stand right behind the entity's head, in their order.
     private func openBlocks(
-        _ count: Int, _ reader: inout DescriptorReader, from start: Int, _ segment: SegmentReader, _ entry: SegmentEntityEntry
+        _ count: Int, _ reader: inout DescriptorReader, from start: Int, _ segment: SegmentReader,
+        _ entry: SegmentEntityEntry
     ) throws(Fault) {
         var packs: [PackSlot] = []
         var offset = start
@@ -196,18 +198,12 @@ package final class BlockScanner {
     private func damagedHead() -> Fault { Fault(.damaged, "the blocks of an entity's head do not add up") }
 
     private func identity(_ segment: SegmentReader, block: Int, pack: Int, rows: Int) -> PackIdentity {
-        .entity(entry?.entity ?? 0, keyID: keyID, segment: segment.id, block: block, pack: pack, rows: rows)
+        .entity(entity, keyID: keyID, segment: segment.id, block: block, pack: pack, rows: rows)
     }
 
     /// Bytes of the file, valid until the next call.
     private func bytes(at offset: Int, _ count: Int, _ segment: SegmentReader) throws(Fault) -> UnsafeRawBufferPointer {
-        if windowSegment === segment, count <= BlockScanner.windowBytes, offset + count <= segment.regions.strings {
-            if offset < windowOffset || offset + count > windowOffset + windowCount {
-                try moveWindow(to: offset, segment)
-            }
-            let start = offset - windowOffset
-            return UnsafeRawBufferPointer(rebasing: window[start..<start + count])
-        }
+        if windowSegment === segment, let found = try windowBytes(at: offset, count, segment) { return found }
         if buffer.count < count {
             buffer.deallocate()
             buffer = .allocate(byteCount: count, alignment: 16)
@@ -217,13 +213,39 @@ package final class BlockScanner {
         return UnsafeRawBufferPointer(target)
     }
 
+    @inline(__always)
+    private func windowBytes(
+        at offset: Int, _ count: Int, _ segment: SegmentReader
+    ) throws(Fault) -> UnsafeRawBufferPointer? {
+        let regions = segment.regions
+        let end = offset &+ count
+        if end <= regions.strings {
+            return try hotWindow.bytes(at: offset, count, end: regions.strings, segment.file)
+        }
+        if offset >= regions.strings, end <= regions.ids {
+            return try stringsWindow.bytes(at: offset, count, end: regions.ids, segment.file)
+        }
+        if offset >= regions.ids, end <= regions.vocabulary {
+            return try idsWindow.bytes(at: offset, count, end: regions.vocabulary, segment.file)
+        }
+        return nil
+    }
+
+    /// The shared values of an attribute in the open segment. Only a handful of columns is ever read at once.
+    func vocabularyColumn(_ attribute: UInt32) throws(Fault) -> VocabularyColumn? {
+        for known in vocabulary where known.attribute == attribute { return known.column }
+        let column = try segment?.vocabularyColumn(attribute, sealer)
+        vocabulary.append((attribute, column))
+        return column
+    }
+
     // MARK: Packs
 
     /// Every byte of the file that holds the open entity's data, in ascending order: what to punch or zero when
     /// the entity expires before its segment does.
     package func places() -> [Range<Int>] {
-        guard blockCount > 0, let entry else { return [] }
-        var places = [entry.headOffset..<entry.headOffset + entry.headLength] + headPlaces
+        guard blockCount > 0 else { return [] }
+        var places = [headPlace] + headPlaces
         for index in 0..<blockCount {
             for slot in blocks[index].packs where slot.length > 0 {
                 places.append(slot.offset..<slot.offset + slot.length)
@@ -279,7 +301,7 @@ package final class BlockScanner {
 
     /// Fills in where a fault of a block happened.
     func located(_ fault: Fault, _ index: Int) -> Fault {
-        var located = fault.at(file: segment?.path, entity: entry?.entity, block: UInt32(truncatingIfNeeded: index))
+        var located = fault.at(file: segment?.path, entity: entity, block: UInt32(truncatingIfNeeded: index))
         let block = blocks[index]
         located.place.timeRange = fault.place.timeRange ?? block.minTime..<max(block.minTime, block.maxTime)
         return located

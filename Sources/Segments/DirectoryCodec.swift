@@ -14,6 +14,13 @@ struct VocabularyPlace: Hashable, Sendable {
     var codec: PackCodec
 }
 
+/// What of a directory tells of the vocabulary.
+struct VocabularyPlaces: Sendable {
+    var key: [UInt8]
+    var places: [VocabularyPlace]
+    var regions: SegmentRegions
+}
+
 /// Beginnings of the regions in the file. Each ends where the next begins, the last at the sealed directory.
 struct SegmentRegions: Hashable, Sendable {
     var strings: Int
@@ -146,15 +153,41 @@ enum DirectoryCodec {
         summary.maxTime = summary.minTime &+ Int64(bitPattern: try reader.varint())
         summary.minSequence = try reader.varint()
         summary.maxSequence = try reader.varint()
-        let regions = SegmentRegions(
-            strings: try reader.count(max: fileBytes), ids: try reader.count(max: fileBytes),
-            vocabulary: try reader.count(max: fileBytes), directory: try reader.count(max: fileBytes))
+        let regions = try readRegions(&reader, fileBytes)
         try readEntities(&reader, &summary, hotEnd: regions.strings)
         summary.typeNumbers = try readAscending(&reader)
         summary.attributeNumbers = try readAscending(&reader)
         let (key, places) = try readPlaces(&reader, regions)
         guard reader.isAtEnd else { throw damaged("bytes after the directory") }
         return SegmentDirectory(summary: summary, vocabularyKey: key, vocabularyPlaces: places, regions: regions)
+    }
+
+    /// Only where the vocabulary stands: what a scan asks that has its entities from the catalog.
+    static func readVocabulary(_ bytes: UnsafeRawBufferPointer, fileBytes: Int) throws(Fault) -> VocabularyPlaces {
+        var reader = DescriptorReader(bytes)
+        for _ in 0..<5 { _ = try reader.varint() }
+        let regions = try readRegions(&reader, fileBytes)
+        let count = try reader.count(max: Limits.entitiesPerSegmentMax)
+        for _ in 0..<7 { try skipColumn(&reader, count) }
+        // Types of the entities, then their rows.
+        for _ in 0..<2 { try skipColumn(&reader, try reader.count(max: Limits.segmentRowsMax)) }
+        for _ in 0..<2 { _ = try readAscending(&reader) }
+        let (key, places) = try readPlaces(&reader, regions)
+        guard reader.isAtEnd else { throw damaged("bytes after the directory") }
+        return VocabularyPlaces(key: key, places: places, regions: regions)
+    }
+
+    private static func skipColumn(_ reader: inout DescriptorReader, _ count: Int) throws(Fault) {
+        if count == 0 { return }
+        let layout = try NumberCodec.parse(&reader, kind: .integer, count: count)
+        _ = try reader.raw(layout.payloadBytes)
+    }
+
+    private static func readRegions(_ reader: inout DescriptorReader, _ fileBytes: Int) throws(Fault) -> SegmentRegions
+    {
+        SegmentRegions(
+            strings: try reader.count(max: fileBytes), ids: try reader.count(max: fileBytes),
+            vocabulary: try reader.count(max: fileBytes), directory: try reader.count(max: fileBytes))
     }
 
     private static func readColumn(_ reader: inout DescriptorReader, _ count: Int) throws(Fault) -> [Int64] {
@@ -194,6 +227,7 @@ enum DirectoryCodec {
                 typeCounts[index] > 0, typeCounts[index] <= Int64(typeTotal - nextType)
             else { throw damaged("entities of the directory are out of order or range") }
             var list: [TypeCount] = []
+            list.reserveCapacity(Int(typeCounts[index]))
             var rest = rows[index]
             for position in 0..<Int(typeCounts[index]) {
                 var share = rest

@@ -273,7 +273,9 @@ enum IntegerCodec {
         layout.startBits = Int(try reader.u8())
         layout.width = Int(try reader.u8())
         layout.payloadBytes = try reader.count(max: count * 8)
-        guard tag & divisorFlag == 0, layout.startBits <= 48, layout.width <= 46 else { throw .unknownTag("integer", tag) }
+        guard tag & divisorFlag == 0, layout.startBits <= 48, layout.width <= 46 else {
+            throw .unknownTag("integer", tag)
+        }
     }
 
     /// Decodes exactly `count` values into `target`.

@@ -62,7 +62,7 @@ package final class RowCollector {
     package func append(
         _ scanner: BlockScanner, block index: Int, rows: UnsafeBufferPointer<UInt32>
     ) throws(Fault) {
-        guard rows.count > 0, let entry = scanner.entry else { return }
+        guard rows.count > 0 else { return }
         let block = scanner.block(index)
         for row in rows { precondition(Int(row) < block.rows) }
         let codes = try scanner.shapeCodes(index)
@@ -75,7 +75,7 @@ package final class RowCollector {
         columns.reserveCapacity(block.columns.count)
         for number in 0..<block.columns.count { columns.append(try scanner.column(index, at: number)) }
         let targets = makeTargets(block, scanner.arena)
-        let entity = entityCode(entry.entity)
+        let entity = entityCode(scanner.entity)
         let starts = scanner.arena.take(rows.count, of: Int.self)
         var end = batch.cells.count
         for position in 0..<rows.count {

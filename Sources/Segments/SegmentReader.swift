@@ -20,6 +20,7 @@ package final class SegmentReader: Sendable {
     var regions: SegmentRegions { footer.regions }
     private let headerBytes: [UInt8]
     private let cachedDirectory = Mutex<SegmentDirectory?>(nil)
+    private let cachedPlaces = Mutex<VocabularyPlaces?>(nil)
 
     /// Checks header and footer. Takes two small reads; the file must stay open as long as the reader.
     package init(file: any FileHandle, path: String, sequenceBase: UInt64) throws(Fault) {
@@ -79,6 +80,32 @@ package final class SegmentReader: Sendable {
     }
 
     private func openDirectory(_ sealer: any BlockSealer) throws(Fault) -> SegmentDirectory {
+        let directory = try withDirectoryBytes(sealer) { plain throws(Fault) in
+            try DirectoryCodec.read(
+                plain, id: id, partitionStart: partitionStart, partitionMs: partitionMs, fileBytes: fileBytes)
+        }
+        try check(directory.regions)
+        return directory
+    }
+
+    private func check(_ found: SegmentRegions) throws(Fault) {
+        guard found == regions else { throw Fault(.tampered, "the footer and the sealed directory disagree") }
+    }
+
+    /// Where the vocabulary stands, read on first use and kept.
+    private func vocabularyPlaces(_ sealer: any BlockSealer) throws(Fault) -> VocabularyPlaces {
+        if let known = cachedPlaces.withLock({ $0 }) { return known }
+        let found = try withDirectoryBytes(sealer) { plain throws(Fault) in
+            try DirectoryCodec.readVocabulary(plain, fileBytes: fileBytes)
+        }
+        try check(found.regions)
+        cachedPlaces.withLock { $0 = found }
+        return found
+    }
+
+    private func withDirectoryBytes<T>(
+        _ sealer: any BlockSealer, _ body: (UnsafeRawBufferPointer) throws(Fault) -> T
+    ) throws(Fault) -> T {
         let sealed = try SegmentReader.read(file, at: regions.directory, footer.directoryLength)
         let arena = Arena()
         defer { withExtendedLifetime(arena) {} }
@@ -89,25 +116,21 @@ package final class SegmentReader: Sendable {
                     header: header, sealer: sealer, arena: arena)
             }
         }
-        let directory = try DirectoryCodec.read(
-            plain, id: id, partitionStart: partitionStart, partitionMs: partitionMs, fileBytes: fileBytes)
-        guard directory.regions == regions else {
-            throw Fault(.tampered, "the footer and the sealed directory disagree")
-        }
-        return directory
+        return try body(plain)
     }
 
     /// The shared values of an attribute, decoded on first use; nil when it has none.
     func vocabularyColumn(_ attribute: UInt32, _ sealer: any BlockSealer) throws(Fault) -> VocabularyColumn? {
         try vocabulary.column(attribute) { arena throws(Fault) -> VocabularyColumn? in
-            let directory = try self.directory(sealer)
-            guard let index = directory.vocabularyPlaces.firstIndex(where: { $0.attribute == attribute }) else {
+            let vocabulary: VocabularyPlaces
+            do throws(Fault) { vocabulary = try vocabularyPlaces(sealer) } catch { throw error.at(file: path) }
+            guard let index = vocabulary.places.firstIndex(where: { $0.attribute == attribute }) else {
                 return nil
             }
             do throws(Fault) {
-                let place = directory.vocabularyPlaces[index]
+                let place = vocabulary.places[index]
                 let sealed = try SegmentReader.read(file, at: place.offset, place.length)
-                try SegmentReader.parse(directory.vocabularyKey) { key throws(Fault) in
+                try SegmentReader.parse(vocabulary.key) { key throws(Fault) in
                     try sealer.useVocabularyKey(key)
                 }
                 let plain = try SegmentReader.parse(sealed) { sealed throws(Fault) in

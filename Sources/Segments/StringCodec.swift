@@ -180,7 +180,9 @@ enum StringCodec {
     @inline(__always)
     static func parse(_ reader: inout DescriptorReader, count: Int) throws(Fault) -> StringLayout {
         let tag = try reader.u8()
-        guard let form = StringColumnForm(rawValue: tag & 3), tag & 0x80 == 0, count > 0 else { throw .unknownTag("string", tag) }
+        guard let form = StringColumnForm(rawValue: tag & 3), tag & 0x80 == 0, count > 0 else {
+            throw .unknownTag("string", tag)
+        }
         var layout = StringLayout(form: form, count: count)
         switch form {
         case .single:

@@ -127,6 +127,20 @@ struct SchemaTests {
         #expect(tally.top(1).first?.value == "often", "seed \(seed)")
     }
 
+    @Test("Estimates hold for values that are alike as well")
+    func alike() {
+        for seed in [1, 0x9e37_79b9_7f4a_7c15, UInt64.random(in: .min ... .max)] {
+            let tally = AttributeTally(seed: seed)
+            for value in 0..<30_000 {
+                tally.add(integer: Int64(value) * 8, cap: ValueTally.valuesMax)
+                tally.add(double: Double(value) + 0.5, cap: ValueTally.valuesMax)
+                let text = Array("/page-\(value)".utf8)
+                text.withUnsafeBytes { tally.add(text: $0, .string, count: 1, cap: ValueTally.valuesMax) }
+            }
+            #expect(abs(Double(tally.values.distinct) / 90_000 - 1) < 0.1, "seed \(seed): \(tally.values.distinct)")
+        }
+    }
+
     @Test func upToTheBoundCountsAreExact() {
         var tally = ValueTally()
         for round in 0..<3 {

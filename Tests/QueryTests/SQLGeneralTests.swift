@@ -99,7 +99,7 @@ struct SQLGeneralTests {
                 SELECT entity, time_bucket('1 day', timestamp) AS day, count(*) AS n
                 FROM events WHERE req.method = 'GET' AND timestamp >= '1970-01-02' GROUP BY 1, 2
             )
-            SELECT d.entity, d.n, lag(d.n) OVER (PARTITION BY d.entity ORDER BY d.day) FROM daily d WHERE d.n > :min
+            SELECT x.entity, x.n, lag(x.n) OVER (PARTITION BY x.entity ORDER BY x.day) FROM daily x WHERE x.n > :min
             """, ["min": .integer(3)])
         #expect(statement.attributes == ["req.method"])
         #expect(statement.text.contains(#"WHERE "req.method" = 'GET' AND timestamp >= 86400000 GROUP BY 1, 2"#))

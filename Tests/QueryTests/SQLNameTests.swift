@@ -93,7 +93,7 @@ struct SQLNameTests {
 
     @Test func similarNames() {
         let names = ["status", "state", "req.method", "req.path", "duration_ms", "path"]
-        #expect(SimilarNames.near("statsu", among: names) == ["status"])
+        #expect(SimilarNames.near("statsu", among: names) == ["status", "state"])
         #expect(SimilarNames.near("stat", among: names) == ["state", "status"])
         #expect(SimilarNames.near("method", among: names) == ["req.method"])
         #expect(SimilarNames.near("duration", among: names) == ["duration_ms"])

@@ -114,7 +114,7 @@ enum SQLTest {
 
     private static func type(_ affinity: Affinity) -> String {
         switch affinity {
-        case .none: "BLOB"
+        case .none, .blob: "BLOB"
         case .text: "TEXT"
         case .numeric: "NUMERIC"
         case .integer: "INTEGER"

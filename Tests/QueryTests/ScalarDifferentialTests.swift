@@ -19,6 +19,7 @@ import Testing
         for _ in 0..<Self.expressions where run.mismatches.count < 20 { try run.step() }
         print("ScalarDifferentialTests: seed \(Self.seed), \(run.summary)")
         #expect(run.mismatches.isEmpty, "seed \(Self.seed)\n\(run.mismatches.joined(separator: "\n"))")
+        #expect(run.lazyErrors < Self.expressions / 500)
         #expect(run.agreed > Self.expressions * 9 / 10)
     }
 }
@@ -56,7 +57,8 @@ struct DifferentialRun {
 
     var summary: String {
         let counts = kinds.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-        return "\(agreed) agree, \(errors) fail on both sides, \(lazyErrors) only where SQLite is eager; \(counts)"
+        return
+            "\(agreed) agree, \(errors) fail on both sides, \(lazyErrors) on one side, which did not skip them; \(counts)"
     }
 
     mutating func step() throws {
@@ -90,7 +92,9 @@ struct DifferentialRun {
             if mark.isEmpty { agreed += 1 }
             kinds[kind(a), default: 0] += 1
         case (.failure, .failure): errors += 1
-        case (.value, .failure(let message)) where message.contains("overflow") || message.contains("ESCAPE"):
+        // The two sides skip different parts of AND, OR and BETWEEN that are decided already.
+        case (.value, .failure(let message)), (.failure(let message), .value):
+            guard message.contains("overflow") || message.contains("ESCAPE") else { fallthrough }
             lazyErrors += 1
         default:
             let values = parameters.map(shown).joined(separator: ", ")

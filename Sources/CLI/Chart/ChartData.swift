@@ -23,6 +23,8 @@ package struct ChartData: Sendable {
     package var series: [ChartSeries]
     /// The last series is the rest of them.
     package private(set) var hasOther = false
+    /// Whether totals and shares mean something: not for quantiles.
+    package var addsUp = true
     /// Counts are values times this: 1 unless values have fractions.
     package var scale = 1.0
     /// Why some events are not in it, if so.

@@ -228,26 +228,35 @@ package struct ChartRenderer {
     private static let peakColumnsMin = 64
 
     private func legend() -> String {
-        let total = max(1, data.total)
-        let counts = data.series.map { amount($0.total) }
-        let countWidth = counts.map(\.count).max() ?? 0
+        let amounts = amounts()
         let peaks = peaks()
+        let amountWidth = amounts.map { TextLayout.width($0) }.max() ?? 0
         let peakWidth = peaks.map { TextLayout.width($0) + 2 }.max() ?? 0
         let indent = style.width < 48 ? 0 : ChartRenderer.axisColumns + 1
-        let room = max(4, style.width - indent - countWidth - 14 - peakWidth)
+        let room = max(4, style.width - indent - 5 - amountWidth - peakWidth)
         let names = data.series.map { TextLayout.cut(TextLayout.harmless($0.name), to: room, unicode: style.unicode) }
         let nameWidth = names.map { TextLayout.width($0) }.max() ?? 0
         var text = ""
         for index in data.series.indices {
-            let share = TextLayout.decimal(Double(data.series[index].total) * 100 / Double(total), 1) + " %"
             let mark = paint(index, String(repeating: swatch(index), count: 2))
             text += String(repeating: " ", count: indent) + mark + " "
-            text += TextLayout.padded(names[index], to: nameWidth) + "  "
-            text += TextLayout.padded(counts[index], to: countWidth, right: true) + "  "
-            text += TextLayout.padded(share, to: 7, right: true)
+            text += TextLayout.padded(names[index], to: nameWidth)
+            text += amounts.isEmpty ? "" : "  " + amounts[index]
             text += (peaks.isEmpty ? "" : "  " + peaks[index]) + "\n"
         }
         return text
+    }
+
+    /// Total and share of each series; empty for values that do not add up.
+    private func amounts() -> [String] {
+        guard data.addsUp else { return [] }
+        let counts = data.series.map { amount($0.total) }
+        let width = counts.map(\.count).max() ?? 0
+        return zip(data.series, counts).map { series, count in
+            let share = TextLayout.decimal(Double(series.total) * 100 / Double(max(1, data.total)), 1) + " %"
+            return TextLayout.padded(count, to: width, right: true) + "  "
+                + TextLayout.padded(share, to: 7, right: true)
+        }
     }
 
     /// A total or a peak in words.
@@ -257,7 +266,7 @@ package struct ChartRenderer {
 
     /// The highest bar of each series and when it was; empty when there is no room for it.
     private func peaks() -> [String] {
-        guard style.width >= ChartRenderer.peakColumnsMin, data.grid.starts.count > 1 else { return [] }
+        guard style.width >= ChartRenderer.peakColumnsMin || !data.addsUp, data.grid.starts.count > 1 else { return [] }
         let highest = data.series.map { series in
             series.counts.indices.max { (series.counts[$0], $1) < (series.counts[$1], $0) } ?? 0
         }

@@ -124,14 +124,16 @@ struct ChartCommand: ParsableCommand {
         let values = try parameters.values(access.time)
         let style = style
         do {
-            let data = try access.open(.readOnly) { store in
+            let drawn = try access.open(.readOnly) { store in
                 try NameHints(store: store).check(text, values)
                 return try rows(try store.query(text.query, parameters: values))
             }
-            guard let (data, name) = data else {
+            guard var data = drawn?.data, let name = drawn?.name else {
                 if !quietness.quiet { Diagnostics.line("no rows to draw") }
                 return
             }
+            // Who sets series side by side has values that do not add up.
+            data.addsUp = !grouped
             let shown = data.top(top)
             let bars = ChartRenderer.bars(width: style.width, grouped: grouped ? shown.series.count : nil)
             guard data.grid.starts.count <= bars else {

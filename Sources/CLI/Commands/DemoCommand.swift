@@ -57,6 +57,14 @@ struct DemoCommand: ParsableCommand {
         try step(
             "What failed on the servers lately.", "events", store, "--where", "status >= 500", "--limit", "5",
             hidden: table)
+        try step(
+            "What events of a type look like.", "schema", store, "--type", "http.request",
+            hidden: ["--format", "table"] + quiet)
+        try step(
+            "Any question, in SQL.", "sql", store,
+            "SELECT entity, count(*) AS requests, quantile(duration_ms, 0.95) AS p95_ms FROM events "
+                + "WHERE type = 'http.request' GROUP BY entity ORDER BY requests DESC LIMIT 5",
+            hidden: ["--format", "table"])
         try step("The week at a glance: can you see the night of the guesses?", "chart", store)
         try step(
             "Who was it? Failed logins by network.", "chart", store, "--type", "auth.attempt", "--where",
@@ -108,7 +116,7 @@ struct DemoCommand: ParsableCommand {
             byte >= 0x80 || Character(Unicode.Scalar(byte)).isLetter || Character(Unicode.Scalar(byte)).isNumber
                 || "/._-".utf8.contains(byte)
         }
-        return isPlain ? text : "'\(text)'"
+        return isPlain ? text : text.contains("'") ? "\"\(text)\"" : "'\(text)'"
     }
 
     private func farewell(_ store: String, place: String) throws {
@@ -118,6 +126,7 @@ struct DemoCommand: ParsableCommand {
             The store is \(store), its key \(store).key, the events as text \(place)/events.ndjson.
             Go on with:
               eventstore events \(store) --since -1h
+              eventstore sql \(store) 'SELECT type, count(*) FROM events GROUP BY type'
               eventstore chart \(store) --by entity --where 'status >= 500'
               eventstore tail \(store) --from 0
               eventstore --help

@@ -2,9 +2,11 @@
 ///
 /// json and ndjson: keys in the order of the SELECT, absent values are `null`, times integer milliseconds, doubles
 /// keep a decimal point, numbers JSON has not (infinities) are `null`; a name that occurs again gets `_2`, `_3` …,
-/// since keys of an object should differ. table and csv keep names as they are and show times as RFC 3339.
+/// since keys of an object should differ. table and csv keep names as they are and show times as RFC 3339; a table
+/// rounds doubles to twelve digits.
 
 import EventStore
+import Foundation
 
 package final class QueryWriter {
     private let columns: [QueryColumn]
@@ -73,8 +75,14 @@ package final class QueryWriter {
         case .null: .null
         case .text(let text): TableCell(.text(text), times: times)
         case .integer(let number): TableCell(column.isTime ? .time(number) : .integer(number), times: times)
-        case .double(let number): TableCell(.double(number), times: times)
+        case .double(let number): TableCell(text: QueryWriter.short(number), right: true)
         }
+    }
+
+    /// Twelve digits: what people read, without the noise of the last ones.
+    static func short(_ number: Double) -> String {
+        let text = String(format: "%.12g", number)
+        return text.allSatisfy { $0.isNumber || $0 == "-" } ? text + ".0" : text
     }
 
     private func writeObject(_ batch: QueryBatch, _ row: Int, into target: inout [UInt8]) {

@@ -38,12 +38,11 @@ package struct TableCell: Sendable {
 
 package struct TableLayout {
     private static let groupRows = 500
-    /// What a column of text keeps when room is short.
-    private static let textColumnsMin = 8
-
     private let columns: [String]
     private let terminal: Terminal
     private let recordsWhenNarrow: Bool
+    /// What a column of text keeps when room is short.
+    private let textColumnsMin: Int
     private var widths: [Int]
     /// What a column needs at least.
     private var needed: [Int]
@@ -58,8 +57,11 @@ package struct TableLayout {
         self.columns = columns
         self.terminal = terminal
         self.recordsWhenNarrow = recordsWhenNarrow
+        // With records to turn to, columns need not be cut until nothing can be read.
+        let textMin = recordsWhenNarrow ? 12 : 8
+        textColumnsMin = textMin
         widths = columns.map { TextLayout.width($0) }
-        needed = widths.map { min($0, TableLayout.textColumnsMin) }
+        needed = widths.map { min($0, textMin) }
     }
 
     /// Takes a row; gives text once a group is full.
@@ -98,7 +100,7 @@ package struct TableLayout {
             for (index, cell) in row.enumerated() {
                 let width = TextLayout.width(cell.text)
                 widths[index] = max(widths[index], width)
-                needed[index] = max(needed[index], cell.isText ? min(width, TableLayout.textColumnsMin) : width)
+                needed[index] = max(needed[index], cell.isText ? min(width, textColumnsMin) : width)
             }
         }
     }
@@ -109,7 +111,7 @@ package struct TableLayout {
     private func fitted() -> [Int] {
         guard terminal.isTerminal, TableLayout.total(widths) > terminal.width else { return widths }
         func capped(_ cap: Int) -> [Int] { zip(widths, needed).map { max($1, min($0, cap)) } }
-        var low = TableLayout.textColumnsMin
+        var low = textColumnsMin
         var high = widths.max() ?? low
         while low < high {
             let middle = (low + high + 1) / 2

@@ -113,7 +113,11 @@ public struct EventQuery: Sendable {
         query.isDistinct = isDistinct
         for column in columns {
             let expression = try column.tree(names)
-            query.items.append(SelectItem(expression, name: column.alias ?? column.title))
+            var name = column.alias ?? column.title
+            if column.alias == nil, column.columnName != nil, case .column(let found) = expression.node {
+                name = found.spelling
+            }
+            query.items.append(SelectItem(expression, name: name))
         }
         for (column, item) in zip(columns, query.items) {
             if let alias = column.alias { names.aliases.append((alias, item.expression)) }

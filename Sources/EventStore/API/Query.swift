@@ -103,12 +103,72 @@ extension QueryValue {
 extension BlockingEventStore {
     /// Runs a SELECT (or `EXPLAIN SELECT`) over the tables `events`, `entities` and `segments`.
     ///
+    /// Questions about single events or groups of them run in the store's own engine, on all cores; joins, windows,
+    /// sub-queries and the like in SQLite over the same scan. Memory stays within half the store's budget, beside
+    /// the rows handed out.
+    ///
     /// - Parameter parameters: values of `:name` in the text.
     /// - Throws: `invalid` with the line and column of what is wrong with the text, `limit` when the memory budget
-    ///   does not suffice, and what reading throws.
+    ///   does not suffice, `damaged` and `tampered` when an event that matters cannot be read, and what reading throws.
     public func query(
         _ sql: String, parameters: [String: QueryValue] = [:]
     ) throws(EventStoreError) -> QueryCursor {
         try atTheDoor { () throws(Fault) in QueryCursor(try engine.query(sql, parameters)) }
+    }
+
+    /// Runs a question put together in Swift. It costs and throws what its SQL would.
+    public func query(_ query: EventQuery) throws(EventStoreError) -> QueryCursor {
+        try atTheDoor { () throws(Fault) in QueryCursor(try engine.query(query)) }
+    }
+}
+
+extension EventStore {
+    /// The rows of a SELECT, streamed in batches. See ``BlockingEventStore/query(_:parameters:)``.
+    public func query(_ sql: String, parameters: [String: QueryValue] = [:]) -> QueryBatches {
+        QueryBatches { () throws in try self.blocking.query(sql, parameters: parameters) }
+    }
+
+    /// The rows of a question put together in Swift, streamed in batches.
+    public func query(_ query: EventQuery) -> QueryBatches {
+        QueryBatches { () throws in try self.blocking.query(query) }
+    }
+}
+
+/// The rows of a query as an asynchronous sequence of batches. The query begins with the first `next()`.
+public struct QueryBatches: AsyncSequence, Sendable {
+    public typealias Element = QueryBatch
+    let begin: @Sendable () throws -> QueryCursor
+
+    public func makeAsyncIterator() -> Iterator { Iterator(box: QueryBox(begin)) }
+
+    /// All rows, as arrays, with the columns they have. Costs memory for all of them.
+    public func rows() async throws -> (columns: [QueryColumn], rows: [[QueryValue]]) {
+        let begin = begin
+        return try await offload {
+            let cursor = try begin()
+            return (cursor.columns, try cursor.rows())
+        }
+    }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        let box: QueryBox
+        public mutating func next() async throws -> QueryBatch? {
+            let box = box
+            return try await offload { try box.next() }
+        }
+    }
+}
+
+/// Holds an iterator's cursor. `@unchecked Sendable`: an iterator is used by one task at a time, and each step is
+/// awaited before the next begins.
+final class QueryBox: @unchecked Sendable {
+    private let begin: @Sendable () throws -> QueryCursor
+    private var cursor: QueryCursor?
+    init(_ begin: @escaping @Sendable () throws -> QueryCursor) { self.begin = begin }
+
+    func next() throws -> QueryBatch? {
+        let current = try cursor ?? begin()
+        cursor = current
+        return try current.nextBatch()
     }
 }

@@ -165,7 +165,8 @@ extension SegmentHandle {
             units.append(
                 ScanUnit(
                     key: .group(segment: info.number, units.count),
-                    rows: .segment(entries: group, slice: ScanUnit.Slice()), times: least...greatest, rowCount: rows))
+                    rows: .segment(entries: group, slice: ScanUnit.Slice()), times: least...greatest, rowCount: rows,
+                    index: UnitIndex(group)))
             group = []
             rows = 0
         }

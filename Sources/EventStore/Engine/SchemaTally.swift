@@ -57,17 +57,22 @@ final class AttributeTally {
         // 5 and 5.0 are one value, as in SQL.
         let hash =
             Int64(exactly: double).map { hashed($0) }
-            ?? Hash.mix(double.bitPattern, salt(.double))
+            ?? hashed(double.bitPattern, .double)
         values.add(hash, cap: cap) { .double(double) }
     }
 
     func add(bool: Bool, count: Int, cap: Int) {
         kinds[Int(ValueKind.bool.rawValue)] += count
-        values.add(Hash.mix(bool ? 1 : 0, salt(.bool)), count: count, cap: cap) { .bool(bool) }
+        values.add(hashed(bool ? 1 : 0, .bool), count: count, cap: cap) { .bool(bool) }
     }
 
     private func salt(_ kind: ValueKind) -> UInt64 { seed &+ UInt64(kind.rawValue) }
-    private func hashed(_ integer: Int64) -> UInt64 { Hash.mix(UInt64(bitPattern: integer), salt(.integer)) }
+    private func hashed(_ integer: Int64) -> UInt64 { hashed(UInt64(bitPattern: integer), .integer) }
+
+    /// Twice, since the estimate wants every bit of small numbers to reach every bit of the hash.
+    private func hashed(_ bits: UInt64, _ kind: ValueKind) -> UInt64 {
+        Hash.mix(Hash.mix(bits, salt(kind)), 0x9e37_79b9_7f4a_7c15)
+    }
 
     /// The beginning of a text, whole characters of UTF-8.
     private static func sample(_ text: UnsafeRawBufferPointer) -> String {

@@ -14,6 +14,9 @@ final class SegmentHandle: Sendable {
     private let pinned = Mutex<SegmentReader?>(nil)
     /// Entries of all its entities, ascending by number, once somebody asked.
     private let cachedEntries: Mutex<[SegmentEntityEntry]?>
+    /// Entries of single entities, as far as somebody asked; nil for entities that have none here.
+    private let cachedSingles = Mutex<[UInt32: SegmentEntityEntry?]>([:])
+    private static let singlesMax = 512
     /// The same as units of scans.
     let cachedUnits = Mutex<[ScanUnit]?>(nil)
     /// The catalog's counter of segment changes when it was last seen to name this segment.
@@ -70,6 +73,10 @@ final class SegmentHandle: Sendable {
             let all = try entries(catalog)
             return entities.compactMap { SegmentHandle.find($0, in: all) }
         }
+        let singles = cachedSingles.withLock { known in
+            entities.allSatisfy { known[$0] != nil } ? entities.compactMap { known[$0] ?? nil } : nil
+        }
+        if let singles { return singles }
         let number = info.number
         let (rows, isKnown) = try catalog.read { (reader) throws(Fault) in
             let rows = try reader.segmentEntities(segment: number, entities: entities)
@@ -81,7 +88,12 @@ final class SegmentHandle: Sendable {
             let all = try self.entries(catalog)
             return entities.compactMap { SegmentHandle.find($0, in: all) }
         }
-        return rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
+        let found = rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
+        cachedSingles.withLock { known in
+            if known.count > SegmentHandle.singlesMax { known = [:] }
+            for entity in entities { known[entity] = .some(SegmentHandle.find(entity, in: found)) }
+        }
+        return found
     }
 
     func entry(_ catalog: Catalog, of entity: UInt32) throws(Fault) -> SegmentEntityEntry? {

@@ -15,19 +15,31 @@ struct StoreNames: NameCatalog {
 extension StoreEngine {
     func query(_ sql: String, _ parameters: [String: QueryValue]) throws(Fault) -> any QueryRun {
         // A reader learns of new names with a new snapshot.
-        _ = try snapshot()
+        let published = try snapshot()
         let parsed = try SQLParser.parse(
             sql, parameters: parameters.mapValues(\.sqlValue), names: StoreNames(context.names))
         switch parsed.body {
-        case .native(let query): return try NativeRun(self, query)
+        case .native(let query):
+            return parsed.isExplain ? ExplainRun(try explain(query)) : try NativeRun(self, query, published)
         case .general(let statement):
-            return try GeneralRun(self, statement)
+            return parsed.isExplain ? ExplainRun(try explain(statement)) : try GeneralRun(self, statement)
         }
     }
 
-    func query(_ query: SelectQuery) throws(Fault) -> any QueryRun {
-        _ = try snapshot()
-        return try NativeRun(self, query)
+    func query(_ query: EventQuery) throws(Fault) -> any QueryRun {
+        let published = try snapshot()
+        return try NativeRun(self, try query.selectQuery(names: StoreNames(context.names)), published)
+    }
+
+    private func explain(_ query: SelectQuery) throws(Fault) -> [String] {
+        let source = QuerySnapshot(context, try snapshot(), missingIsDamage: false)
+        return try NativeQuery(query, source: source, environment: queryEnvironment).explain()
+    }
+
+    private func explain(_ statement: GeneralStatement) throws(Fault) -> [String] {
+        let run = try GeneralRun.sqlite(self, statement)
+        defer { run.close() }
+        return ["engine: SQLite over the store's scan, because of \(statement.reason)"] + (try run.explain())
     }
 
     var queryEnvironment: QueryEnvironment {
@@ -52,20 +64,20 @@ final class NativeRun: QueryRun {
     private var counts = NativeCounts()
     let columns: [QueryColumn]
 
-    init(_ engine: StoreEngine, _ query: SelectQuery) throws(Fault) {
+    init(_ engine: StoreEngine, _ query: SelectQuery, _ published: Published) throws(Fault) {
         self.engine = engine
         self.query = query
         let start = engine.monotonicNanoseconds
-        let native = try NativeRun.begin(engine, query, missingIsDamage: false)
+        let native = try NativeRun.begin(engine, query, published, missingIsDamage: false)
         self.native = native
         columns = native.columns.map { QueryColumn(name: $0.name, isTime: $0.isTime) }
         nanoseconds = engine.monotonicNanoseconds - start
     }
 
     private static func begin(
-        _ engine: StoreEngine, _ query: SelectQuery, missingIsDamage: Bool
+        _ engine: StoreEngine, _ query: SelectQuery, _ published: Published, missingIsDamage: Bool
     ) throws(Fault) -> NativeQuery {
-        let source = QuerySnapshot(engine.context, try engine.snapshot(), missingIsDamage: missingIsDamage)
+        let source = QuerySnapshot(engine.context, published, missingIsDamage: missingIsDamage)
         return try NativeQuery(query, source: source, environment: engine.queryEnvironment)
     }
 
@@ -89,7 +101,7 @@ final class NativeRun: QueryRun {
                 guard error.code == .notFound, !hasBegun, attempts <= CursorRun.attemptsMax else { throw error }
                 attempts += 1
                 self.native = try NativeRun.begin(
-                    engine, query, missingIsDamage: attempts > CursorRun.attemptsMax)
+                    engine, query, try engine.snapshot(), missingIsDamage: attempts > CursorRun.attemptsMax)
             }
         }
         return nil
@@ -111,4 +123,22 @@ final class NativeRun: QueryRun {
 
 extension StoreEngine {
     var monotonicNanoseconds: UInt64 { DispatchTime.now().uptimeNanoseconds }
+}
+
+/// The lines of a plan, as rows of one column.
+private final class ExplainRun: QueryRun {
+    let columns = [QueryColumn(name: "plan", isTime: false)]
+    private(set) var statistics = QueryStatistics()
+    private var lines: [String]?
+
+    init(_ lines: [String]) { self.lines = lines }
+
+    func nextBatch() -> QueryBatch? {
+        guard let lines else { return nil }
+        close()
+        statistics.rowsReturned = lines.count
+        return QueryBatch(columns: [lines.map { .text($0) }], count: lines.count)
+    }
+
+    func close() { lines = nil }
 }

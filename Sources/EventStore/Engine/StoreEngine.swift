@@ -198,7 +198,7 @@ extension StoreEngine {
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
             keyring: keyring, names: names, segmentFiles: SegmentFiles(environment),
             threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: budget,
-            columnCache: ColumnCache(budget: budget / 2), zones: FixedZones())
+            columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable())
         let follower = Follower(context)
         guard lock != nil else {
             return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)

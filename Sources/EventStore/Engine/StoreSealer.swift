@@ -14,8 +14,8 @@ final class StoreSealer: BlockSealer {
         let id: UInt64
         let key: SecretKey
     }
-    /// By entity number; `denseMax` and above in `keys`.
-    private var denseKeys: [EntityKey?] = []
+    /// By entity number; `denseMax` and above in `keys`. Unchecked: asked for twice a pack, never held.
+    @exclusivity(unchecked) private var denseKeys: [EntityKey?] = []
     private var keys: [UInt32: EntityKey] = [:]
     private static let denseMax = 1 << 16
     private var keyringGeneration: UInt64

@@ -49,6 +49,9 @@ extension SelectQuery {
             }
         }
         try query.checkAggregates()
+        if query.ordersDistinctRowsByOthers {
+            throw Fault(.invalid, "distinct rows are ordered by what is selected")
+        }
         return query
     }
 
@@ -85,12 +88,7 @@ extension SelectQuery {
                 throw Fault(.invalid, "an aggregate cannot stand inside another")
             }
         case .column(let column) where keys != nil:
-            let name =
-                switch column {
-                case .fixed(let fixed): fixed.rawValue
-                case .attribute(let name): name
-                }
-            throw Fault(.invalid, "the column '\(name)' is neither grouped by nor in an aggregate")
+            throw Fault(.invalid, "the column '\(column.spelling)' is neither grouped by nor in an aggregate")
         default: for child in expression.children { try check(child, keys) }
         }
     }

@@ -5,8 +5,16 @@ import EventStoreCore
 /// Aggregates of distinct values: `count(DISTINCT x)` and the like.
 final class DistinctAccumulator: Accumulator {
     private let interner = ValueInterner()
-    private var seen = PairSet()
+    /// Behind a pointer: a class's own stored values would be guarded at every access.
+    private let seen = UnsafeMutablePointer<PairSet>.allocate(capacity: 1)
     private var groupCount = 0
+
+    init() { seen.initialize(to: PairSet()) }
+
+    deinit {
+        seen.deinitialize(count: 1)
+        seen.deallocate()
+    }
 
     func grow(to groups: Int) { groupCount = max(groupCount, groups) }
 
@@ -20,17 +28,17 @@ final class DistinctAccumulator: Accumulator {
             for index in 0..<count where codes[index] != 0 {
                 let code = Int(codes[index])
                 if table[code] == 0 { table[code] = interned(dictionary, UInt32(code)) }
-                seen.insert(groups[index], table[code])
+                seen.pointee.insert(groups[index], table[code])
             }
         case .integers(let numbers):
             for index in 0..<count {
                 if let nulls = values.nulls, nulls[index] != 0 { continue }
-                seen.insert(groups[index], interner.code(integer: numbers[index]))
+                seen.pointee.insert(groups[index], interner.code(integer: numbers[index]))
             }
         case .doubles, .values, .constant:
             for index in 0..<count {
                 let code = interner.code(values.value(index))
-                if code != 0 { seen.insert(groups[index], code) }
+                if code != 0 { seen.pointee.insert(groups[index], code) }
             }
         }
     }
@@ -42,16 +50,16 @@ final class DistinctAccumulator: Accumulator {
     func merge(_ other: any Accumulator, _ map: [UInt32]) {
         let other = same(other)
         var codes = [UInt32](repeating: 0, count: other.interner.count + 1)
-        other.seen.forEach { group, code in
+        other.seen.pointee.forEach { group, code in
             if codes[Int(code)] == 0 { codes[Int(code)] = interner.code(other.interner, code) }
-            seen.insert(map[Int(group)], codes[Int(code)])
+            seen.pointee.insert(map[Int(group)], codes[Int(code)])
         }
     }
 
     /// Distinct values by group, made once when the first result is asked for.
     private lazy var lists: [[UInt32]] = {
         var lists = [[UInt32]](repeating: [], count: groupCount)
-        seen.forEach { group, code in lists[Int(group)].append(code) }
+        seen.pointee.forEach { group, code in lists[Int(group)].append(code) }
         return lists
     }()
 
@@ -72,7 +80,7 @@ final class DistinctAccumulator: Accumulator {
         }
     }
 
-    var byteCount: Int { interner.byteCount + seen.byteCount }
+    var byteCount: Int { interner.byteCount + seen.pointee.byteCount }
 }
 
 /// A set of pairs of numbers, by open addressing. The second of a pair is never 0.
@@ -129,124 +137,147 @@ final class QuantileAccumulator: Accumulator {
     private var groups = GrowableBuffer<UInt32>()
     private var values = GrowableBuffer<Double>()
     private var groupCount = 0
-    /// Once sorted by group: where each begins.
-    private var starts: [Int]?
+    /// Of workers merged into this one: their numbers, and their group of each group here.
+    private var others: [(part: QuantileAccumulator, group: [Int: UInt32])] = []
+    /// Once brought together by group: where each begins.
+    private var starts: [Int] = []
     private var sorted = GrowableBuffer<Double>()
+    /// The numbers of a group that was asked for, partly in order.
+    private var selections: [Int: QuantileSelection] = [:]
+    /// Quantiles of groups, by share, found ahead.
+    private var prepared: [Int: [Double: Double]] = [:]
 
     func grow(to groups: Int) { groupCount = max(groupCount, groups) }
 
     func update(_ groups: UnsafePointer<UInt32>, _ count: Int, _ arguments: [Dense]) {
         guard let numbers = arguments.first else { return }
+        let start = values.count
         values.reserve(count)
         self.groups.reserve(count)
+        let target = values.base
+        let targetGroups = self.groups.base
+        var place = start
         for index in 0..<count {
-            let value: Double
             if numbers.isNull(index) { continue }
             switch numbers.form {
-            case .integers(let list): value = Double(list[index])
-            case .doubles(let list): value = list[index]
+            case .integers(let list): target[place] = Double(list[index])
+            case .doubles(let list): target[place] = list[index]
             default:
-                switch numbers.value(index) {
-                case .integer(let number): value = Double(number)
-                case .double(let number): value = number
-                case .null, .text: continue
-                }
+                guard let number = numbers.value(index).asDouble else { continue }
+                target[place] = number
             }
-            values.append(value)
-            self.groups.append(groups[index])
+            targetGroups[place] = groups[index]
+            place &+= 1
         }
+        values.truncate(to: place)
+        self.groups.truncate(to: place)
     }
 
     func merge(_ other: any Accumulator, _ map: [UInt32]) {
         let other = same(other)
-        values.append(from: UnsafePointer(other.values.base), count: other.values.count)
-        groups.reserve(other.groups.count)
-        for index in 0..<other.groups.count { groups.append(map[Int(other.groups.base[index])]) }
+        var groups: [Int: UInt32] = [:]
+        for (there, here) in map.enumerated() { groups[Int(here)] = UInt32(there) }
+        others.append((other, groups))
     }
 
     /// Brings the numbers of each group together, by counting.
-    private func arrange() -> [Int] {
-        if let starts { return starts }
+    func seal() {
+        guard starts.isEmpty else { return }
+        let count = values.count
         var starts = [Int](repeating: 0, count: groupCount + 1)
-        for index in 0..<groups.count { starts[Int(groups.base[index]) + 1] += 1 }
-        for group in 0..<groupCount { starts[group + 1] += starts[group] }
-        var next = starts
-        sorted.resize(to: values.count, filling: 0)
-        for index in 0..<groups.count {
-            let group = Int(groups.base[index])
-            sorted.base[next[group]] = values.base[index]
-            next[group] += 1
+        var next = [Int](repeating: 0, count: groupCount)
+        let numbers = values.base
+        let groups = groups.base
+        sorted.resize(to: count, filling: 0)
+        let target = sorted.base
+        for index in 0..<count { starts[Int(groups[index]) + 1] += 1 }
+        for group in 0..<groupCount {
+            starts[group + 1] += starts[group]
+            next[group] = starts[group]
+        }
+        next.withUnsafeMutableBufferPointer { next in
+            for index in 0..<count {
+                let group = Int(groups[index])
+                target[next[group]] = numbers[index]
+                next[group] &+= 1
+            }
         }
         self.starts = starts
-        return starts
+    }
+
+    private func numbers(_ group: Int) -> UnsafeBufferPointer<Double> {
+        seal()
+        guard group + 1 < starts.count else { return UnsafeBufferPointer(start: nil, count: 0) }
+        return UnsafeBufferPointer(start: sorted.base + starts[group], count: starts[group + 1] - starts[group])
     }
 
     func result(_ group: Int, _ call: AggregateCall) throws(Fault) -> SQLValue {
         guard case .literal(let literal) = call.arguments[1].node, let p = literal.asDouble, p >= 0, p <= 1 else {
             throw Fault(.invalid, "quantile(x, p) takes a constant p from 0 to 1")
         }
-        let starts = arrange()
-        guard group < groupCount, starts[group] < starts[group + 1] else { return .null }
-        let list = UnsafeMutableBufferPointer(
-            start: sorted.base + starts[group], count: starts[group + 1] - starts[group])
-        return .double(QuantileSelection.select(list, p))
+        if let known = prepared[group]?[p] { return .double(known) }
+        var selection = selections[group] ?? QuantileSelection(all(group))
+        defer { selections[group] = selection }
+        return selection.select(p).map { .double($0) } ?? .null
+    }
+
+    /// Selects for several groups at once, in parallel.
+    func prepare(
+        _ chosen: [Int], _ shares: [Double],
+        _ parallel: (Int, @escaping @Sendable (Int) throws(Fault) -> Void) throws(Fault) -> Void
+    ) throws(Fault) {
+        guard chosen.count > 1, values.count > QuantileAccumulator.parallelMin else { return }
+        let lists = chosen.map { all($0) }
+        let found = Guardedly<[Int: [Double: Double]]>([:])
+        try parallel(chosen.count) { (number) throws(Fault) in
+            var selection = QuantileSelection(lists[number])
+            var results: [Double: Double] = [:]
+            for share in shares.sorted() { results[share] = selection.select(share) }
+            let ready = results
+            found.change { $0[chosen[number]] = ready }
+        }
+        prepared = found.value
+    }
+
+    private static let parallelMin = 50_000
+
+    private func all(_ group: Int) -> [Double] {
+        var all = Array(numbers(group))
+        for (part, groups) in others {
+            if let there = groups[group] { all += part.numbers(Int(there)) }
+        }
+        return all
     }
 
     var byteCount: Int { values.byteCount * 2 + groups.byteCount }
 }
 
-/// Linear interpolation between the two nearest ranks: rank p (n - 1), counted from 0.
-enum QuantileSelection {
-    static func select(_ values: UnsafeMutableBufferPointer<Double>, _ p: Double) -> Double {
+/// Linear interpolation between the two nearest ranks: rank p (n - 1), counted from 0. Numbers found before bound the
+/// search for the next.
+struct QuantileSelection {
+    private var values: [Double]
+    /// Places whose number is the one that sorting would put there; ascending. Numbers between two of them are too.
+    private var placed: [Int] = []
+
+    init(_ values: [Double]) { self.values = values }
+
+    mutating func select(_ p: Double) -> Double? {
+        if values.isEmpty { return nil }
         let position = p * Double(values.count - 1)
         let lower = Int(position.rounded(.down))
-        let low = nth(values, lower)
+        let low = nth(lower)
         let fraction = position - Double(lower)
         if fraction == 0 || lower + 1 >= values.count { return low }
-        // After the selection everything behind the n-th is no less than it.
-        var high = Double.infinity
-        for index in (lower + 1)..<values.count { high = min(high, values[index]) }
-        return low + (high - low) * fraction
+        return low + (nth(lower + 1) - low) * fraction
     }
 
-    /// Hoare's selection (Algorithm 65, 1961) with a median of three; the n-th ends up in its place.
-    private static func nth(_ values: UnsafeMutableBufferPointer<Double>, _ n: Int) -> Double {
-        var left = 0
-        var right = values.count - 1
-        var rounds = 0
-        while left < right {
-            rounds += 1
-            if rounds > 200 {
-                // Input that defeats the pivots.
-                var all = values
-                all.sort()
-                return values[n]
-            }
-            let pivot = median(values[left], values[(left + right) / 2], values[right])
-            var i = left
-            var j = right
-            while i <= j {
-                while values[i] < pivot { i += 1 }
-                while values[j] > pivot { j -= 1 }
-                if i <= j {
-                    values.swapAt(i, j)
-                    i += 1
-                    j -= 1
-                }
-            }
-            if n <= j {
-                right = j
-            } else if n >= i {
-                left = i
-            } else {
-                return values[n]
-            }
-        }
-        return values[n]
-    }
-
-    private static func median(_ a: Double, _ b: Double, _ c: Double) -> Double {
-        max(min(a, b), min(max(a, b), c))
+    private mutating func nth(_ n: Int) -> Double {
+        let above = placed.firstIndex { $0 >= n } ?? placed.count
+        if above < placed.count, placed[above] == n { return values[n] }
+        let left = above > 0 ? placed[above - 1] + 1 : 0
+        let right = above < placed.count ? placed[above] - 1 : values.count - 1
+        placed.insert(n, at: above)
+        return values.withUnsafeMutableBufferPointer { Selecting.nth($0, n, left, right) }
     }
 }
 

@@ -81,7 +81,8 @@ final class Compiler {
             return .test(
                 try ColumnTest(
                     column: columns[0], program: try program(expression, columns), numbers: try analysis.numbers(),
-                    text: analysis.text(), id: analysis.id))
+                    text: analysis.text(), id: analysis.id,
+                    search: analysis.search))
         default:
             if case .binary(let operation, _, _) = expression.node, operation.isArithmetic {
                 return .truth(try node(expression))
@@ -241,6 +242,15 @@ struct TestAnalysis {
             if let (_, operation, value) = comparison { return text(operation, value) }
         }
         return nil
+    }
+
+    /// The pattern of `column LIKE '%text%'`.
+    var search: (pattern: LikePattern, isNegated: Bool)? {
+        guard case .pattern(let kind, let operand, let pattern, nil, let isNegated) = expression.node,
+            case .column = operand.node, case .literal(.text(let text)) = pattern.node
+        else { return nil }
+        let compiled = LikePattern(kind, text)
+        return compiled.searchesWithin ? (compiled, isNegated) : nil
     }
 
     private func text(_ operation: BinaryOperator, _ value: SQLValue) -> ((UnsafeRawBufferPointer) -> UInt8)? {

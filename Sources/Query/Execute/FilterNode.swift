@@ -23,11 +23,14 @@ final class ColumnTest {
     let text: ((UnsafeRawBufferPointer) -> UInt8)?
     /// The id every matching row has.
     let id: EventID?
+    /// A pattern that is looked for in all texts at once, and whether texts that have it are the wrong ones.
+    let search: (pattern: LikePattern, isNegated: Bool)?
 
     init(
         column: Int, program: ScalarProgram, numbers: Numbers, text: ((UnsafeRawBufferPointer) -> UInt8)?,
-        id: EventID? = nil
+        id: EventID? = nil, search: (pattern: LikePattern, isNegated: Bool)? = nil
     ) throws(Fault) {
+        self.search = search
         self.column = column
         self.program = program
         self.numbers = numbers
@@ -253,12 +256,45 @@ extension ColumnTest {
         _ codes: UnsafeMutablePointer<T>, _ dictionary: VectorDictionary, _ context: UnitContext
     ) throws(Fault) {
         let table = context.scratch.take(dictionary.count + 1, of: UInt8.self)
+        if dictionary.count <= context.selection.count {
+            if try fill(table, dictionary, context) { return }
+            try keep(context) { (row) throws(Fault) in table[Int(codes[row])] == 1 }
+            return
+        }
         table.update(repeating: 3, count: dictionary.count + 1)
         try keep(context) { (row) throws(Fault) in
             let code = Int(codes[row])
             if table[code] == 3 { table[code] = try verdict(dictionary, UInt32(truncatingIfNeeded: code)) }
             return table[code] == 1
         }
+    }
+
+    /// The verdicts of all entries. True when they settle the matter: all alike.
+    private func fill(
+        _ table: UnsafeMutablePointer<UInt8>, _ dictionary: VectorDictionary, _ context: UnitContext
+    ) throws(Fault) -> Bool {
+        table[0] = nullVerdict
+        var passed = nullVerdict == 1 ? 1 : 0
+        let count = dictionary.count
+        if dictionary.isText, let search {
+            let (hit, miss): (UInt8, UInt8) = search.isNegated ? (0, 1) : (1, 0)
+            (table + 1).update(repeating: miss, count: count)
+            search.pattern.mark(dictionary.arena) { table[$0 &+ 1] = hit }
+            for code in 1..<count &+ 1 { passed &+= Int(table[code]) }
+        } else if dictionary.isText, let text {
+            for code in 0..<count {
+                let verdict = text(dictionary.bytes(UInt32(truncatingIfNeeded: code &+ 1)))
+                table[code &+ 1] = verdict
+                passed &+= verdict == 1 ? 1 : 0
+            }
+        } else {
+            for code in 0..<count {
+                table[code + 1] = try ColumnTest.verdict(program, dictionary.value(UInt32(code + 1)))
+                passed += table[code + 1] == 1 ? 1 : 0
+            }
+        }
+        if passed == 0 { context.selection = Selection(rows: nil, count: 0) }
+        return passed == 0 || passed == count + 1
     }
 
     private func narrow<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(

@@ -6,14 +6,15 @@ struct GroupedResult {
     private let plan: NativePlan
     private let grouped: GroupedPlan
     private let table: GroupTable
-    private let zones: any ZoneSource
+    private let environment: QueryEnvironment
+    private var zones: any ZoneSource { environment.zones }
     private let accumulators: [Int]
 
-    init(_ plan: NativePlan, _ grouped: GroupedPlan, _ table: GroupTable, _ zones: any ZoneSource) {
+    init(_ plan: NativePlan, _ grouped: GroupedPlan, _ table: GroupTable, _ environment: QueryEnvironment) {
         self.plan = plan
         self.grouped = grouped
         self.table = table
-        self.zones = zones
+        self.environment = environment
         accumulators = grouped.calls.map { AccumulatorPlan.index(of: $0, in: grouped.calls) }
     }
 
@@ -36,6 +37,7 @@ struct GroupedResult {
             try slots.withUnsafeBufferPointer { (slots) throws(Fault) in try program.value(slots.baseAddress!) }
         }
         let chosen = try chosenGroups(&slots)
+        try prepareQuantiles(chosen)
         var programs: [ScalarProgram] = []
         for item in grouped.items { programs.append(try ScalarProgram(item, zones: zones)) }
         let wanted = Array(grouped.items.reduce(into: Set<Int>()) { $0.formUnion($1.slots) }).sorted()
@@ -47,6 +49,25 @@ struct GroupedResult {
         return plan.query.isDistinct ? distinct(columns) : columns
     }
 
+    private func prepareQuantiles(_ chosen: [Int]) throws(Fault) {
+        for (number, accumulator) in table.accumulators.enumerated() {
+            guard let quantiles = accumulator as? QuantileAccumulator, chosen.count <= 1000 else { continue }
+            let shares = grouped.calls.indices.compactMap { call -> Double? in
+                guard accumulators[call] == number, grouped.calls[call].arguments.count > 1,
+                    case .literal(let share) = grouped.calls[call].arguments[1].node
+                else { return nil }
+                return share.asDouble.flatMap { (0...1).contains($0) ? $0 : nil }
+            }
+            let environment = environment
+            try quantiles.prepare(chosen, shares) { (count, body) throws(Fault) in
+                let next = SharedCounter()
+                try environment.parallel(min(environment.threads, count)) { (_) throws(Fault) in
+                    while let index = next.take(below: count) { try body(index) }
+                }
+            }
+        }
+    }
+
     /// Groups that pass HAVING, in order, between offset and limit.
     private func chosenGroups(_ slots: inout [SQLValue]) throws(Fault) -> [Int] {
         let query = plan.query
@@ -56,9 +77,13 @@ struct GroupedResult {
         var wanted: Set<Int> = grouped.having?.slots ?? []
         for term in grouped.order { wanted.formUnion(term.slots) }
         let needed = wanted.sorted()
+        let ordering = RowOrdering(query.orderBy)
+        // The first few of many are kept in a heap.
+        let few = query.isDistinct || query.orderBy.isEmpty ? nil : query.limit.map { $0 + query.offset }
+        let top = few.flatMap { $0 * 4 < table.count ? TopRows($0, ordering) : nil }
         var found: [SortedRow] = []
-        found.reserveCapacity(table.count)
-        for group in 0..<table.count {
+        if top == nil { found.reserveCapacity(table.count) }
+        groups: for group in 0..<table.count {
             try fill(&slots, group, needed)
             if let having {
                 let holds = try slots.withUnsafeBufferPointer { (slots) throws(Fault) in
@@ -67,16 +92,20 @@ struct GroupedResult {
                 if holds != true { continue }
             }
             var row = SortedRow(keys: [], unit: 0, row: group)
-            for program in order {
-                row.keys.append(
-                    try slots.withUnsafeBufferPointer { (slots) throws(Fault) in
-                        try program.value(slots.baseAddress!)
-                    })
+            for (number, program) in order.enumerated() {
+                let key = try slots.withUnsafeBufferPointer { (slots) throws(Fault) in
+                    try program.value(slots.baseAddress!)
+                }
+                if number == 0, let top, top.excludes(firstKey: key) { continue groups }
+                row.keys.append(key)
             }
-            found.append(row)
+            if let top { top.add(row) } else { found.append(row) }
         }
-        let ordering = RowOrdering(query.orderBy)
-        if !query.orderBy.isEmpty { found.sort { ordering.precedes($0, $1) } }
+        if let top {
+            found = top.sorted()
+        } else if !query.orderBy.isEmpty {
+            found.sort { ordering.precedes($0, $1) }
+        }
         // Rows made equal by DISTINCT are counted after they were made.
         let start = query.isDistinct ? 0 : min(query.offset, found.count)
         let end = query.isDistinct ? found.count : query.limit.map { min(found.count, start + $0) } ?? found.count

@@ -15,6 +15,8 @@ struct IndexCounting {
     /// Groups by entity and type number.
     private final class KnownGroups {
         var groups: [UInt64: Int] = [:]
+        /// By entity or type alone: group + 1 by number, 0 where not known yet.
+        var byNumber = GrowableBuffer<Int32>()
     }
 
     init?(_ plan: NativePlan, _ source: any ScanSource, _ groups: GroupTable) {
@@ -57,17 +59,37 @@ struct IndexCounting {
             return true
         }
         let byEntity = keys.contains(.entity)
-        if byEntity, !keys.contains(.type), plan.scope.types == nil {
-            for entry in entries { counter.add(entry.rows, to: group(entry.entity, 0)) }
+        let byType = keys.contains(.type)
+        if let index = unit.index, !byEntity || !byType && plan.scope.types == nil {
+            if byEntity {
+                for (place, entity) in index.entities.enumerated() {
+                    counter.add(index.rows[place], to: group(alone: entity) { group(entity, 0) })
+                }
+            } else {
+                for count in index.types where plan.scope.wants(type: count.type) {
+                    counter.add(count.rows, to: group(alone: count.type) { group(0, byType ? count.type : 0) })
+                }
+            }
             return true
         }
-        let byType = keys.contains(.type)
         for entry in entries {
             for count in entry.types where plan.scope.wants(type: count.type) {
                 counter.add(count.rows, to: group(byEntity ? entry.entity : 0, byType ? count.type : 0))
             }
         }
         return true
+    }
+
+    /// The group of one number where that is all there is to a group.
+    @inline(__always)
+    private func group(alone number: UInt32, _ find: () -> Int) -> Int {
+        if Int(number) < known.byNumber.count, known.byNumber.base[Int(number)] > 0 {
+            return Int(known.byNumber.base[Int(number)]) - 1
+        }
+        let group = find()
+        if Int(number) >= known.byNumber.count { known.byNumber.resize(to: Int(number) + 1, filling: 0) }
+        known.byNumber.base[Int(number)] = Int32(group) + 1
+        return group
     }
 
     private func group(_ entity: UInt32, _ type: UInt32) -> Int {

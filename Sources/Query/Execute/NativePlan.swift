@@ -14,6 +14,14 @@ struct Conjunct: Sendable {
     }
     var expression: Expression
     var kind: Kind
+
+    /// Whether it asks for one id or sequence.
+    var isSelective: Bool {
+        guard case .binary(let operation, let left, let right) = expression.node,
+            operation == .equal || operation == .isSame
+        else { return false }
+        return [left, right].contains { $0 == .fixed(.id) || $0 == .fixed(.sequence) }
+    }
 }
 
 /// A grouped query: keys, aggregates, and what is made of them. Slots 0 ..< keys.count are keys, then come aggregates.

@@ -36,16 +36,20 @@ package struct NativeCounts: Sendable {
 /// One query over one snapshot. One thread at a time.
 package final class NativeQuery {
     package let columns: [(name: String, isTime: Bool)]
-    private let plan: NativePlan
-    private let source: any ScanSource
-    private let environment: QueryEnvironment
-    private let units: [ScanUnit]
-    private let scan: UnitPlan
-    private var workers: [QueryWorker] = []
+    let plan: NativePlan
+    let source: any ScanSource
+    let environment: QueryEnvironment
+    let units: [ScanUnit]
+    let scan: UnitPlan
+    private(set) var workers: [QueryWorker] = []
     /// Rows ready to be handed out, a column each.
     private var ready: [[SQLValue]]?
     private var readyPosition = 0
     private var nextUnit = 0
+    /// Units that are scanned at a time.
+    private var waveUnits: Int
+    /// Whether few rows are expected to match.
+    private var isSelective: Bool
     private var skipped = 0
     private var returned = 0
     private var isDone = false
@@ -65,6 +69,8 @@ package final class NativeQuery {
         columns = zip(query.items, plan.query.items).map { (name: $0.name, isTime: $1.expression.isTime) }
         scan = plan.scope.isEmpty ? UnitPlan(units: []) : try source.plan(plan.scope)
         units = scan.units
+        waveUnits = max(1, environment.threads)
+        isSelective = plan.conjuncts.contains(where: \.isSelective)
         // Errors of the query itself come before the first row.
         workers = [try QueryWorker(plan, source, environment)]
         if query.limit == 0 { isDone = true }
@@ -120,6 +126,7 @@ package final class NativeQuery {
         let crew = Crew(workers)
         try environment.parallel(threads) { (number) throws(Fault) in
             while let index = next.take(below: units.count) { try body(crew.workers[number], index, units[index]) }
+            crew.workers[number].groups?.accumulators.forEach { $0.seal() }
         }
     }
 
@@ -136,7 +143,7 @@ package final class NativeQuery {
     private func groupedRows() throws(Fault) -> [[SQLValue]] {
         guard let grouped = plan.grouped else { return [] }
         let table = try filledGroups()
-        return try GroupedResult(plan, grouped, table, environment.zones).rows()
+        return try GroupedResult(plan, grouped, table, environment).rows()
     }
 
     private func filledGroups() throws(Fault) -> GroupTable {
@@ -177,12 +184,19 @@ package final class NativeQuery {
                 isDone = true
                 return nil
             }
-            let wave = Array(units[nextUnit..<min(units.count, nextUnit + max(1, environment.threads))])
+            let wave = Array(units[nextUnit..<min(units.count, nextUnit + waveUnits)])
             nextUnit += wave.count
+            let loadsLate = !isSelective
+            let source = source
             let results = Guardedly<[[[SQLValue]]]>(Array(repeating: [], count: wave.count))
             try forEachUnit(wave) { (worker, index, unit) throws(Fault) in
-                guard try worker.filter(unit, loadsLate: true) else { return }
-                let values = try worker.items()
+                guard try worker.filter(unit, loadsLate: loadsLate) else { return }
+                let values: [[SQLValue]]
+                if !loadsLate, worker.context.selection.count * 16 < unit.rowCount {
+                    values = try Materialiser(worker, wave, source).values(worker.selectedRows(index))
+                } else {
+                    values = try worker.items()
+                }
                 results.change { $0[index] = values }
             }
             var joined: [[SQLValue]] = Array(repeating: [], count: columns.count)
@@ -191,6 +205,10 @@ package final class NativeQuery {
             }
             ready = joined
             readyPosition = 0
+            // Few rows of a wave: larger ones, and values are read only of the rows that are wanted.
+            let found = joined.first?.count ?? 0
+            if found < NativeQuery.batchRows { waveUnits = min(waveUnits * 2, environment.threads * 64) }
+            isSelective = found * 16 < wave.reduce(0) { $0 + $1.rowCount }
         }
     }
 

@@ -71,6 +71,25 @@ final class TopRows {
         return RowOrdering.order(firstKey, worst.keys[0], term) > 0
     }
 
+    /// A number that the first key of a row cannot be beyond and still get in.
+    struct Bound {
+        var number: Int64
+        var isDescending: Bool
+        @inline(__always)
+        func excludes(_ value: Int64) -> Bool { isDescending ? value < number : value > number }
+    }
+
+    /// The first key of the last row that could get in, of these alone: found by selection, far cheaper than a heap.
+    func bound(_ keys: Dense) -> Bound? {
+        guard case .integers(let values) = keys.form, keys.nulls == nil, size > 0, keys.count > 2 * size,
+            let term = ordering.terms.first
+        else { return nil }
+        var numbers = Array(UnsafeBufferPointer(start: values, count: keys.count))
+        let place = term.isDescending ? keys.count - size : size - 1
+        let number = numbers.withUnsafeMutableBufferPointer { Selecting.nth($0, place, 0, keys.count - 1) }
+        return Bound(number: number, isDescending: term.isDescending)
+    }
+
     func add(_ row: SortedRow) {
         if size == 0 { return }
         if heap.count < size {
@@ -135,13 +154,20 @@ extension QueryWorker {
         guard try filter(unit, loadsLate: false) else { return }
         var keys: [Dense] = []
         for node in orderNodes { keys.append(try node.evaluate(context)) }
+        let bound = top.bound(keys[0])
         for index in 0..<context.selection.count {
+            if let bound, case .integers(let values) = keys[0].form, bound.excludes(values[index]) { continue }
             let first = keys[0].value(index)
             if top.excludes(firstKey: first) { continue }
             var row = SortedRow(keys: [first], unit: number, row: context.selection.row(index))
             for key in keys.dropFirst() { row.keys.append(key.value(index)) }
             top.add(row)
         }
+    }
+
+    /// The places of the selected rows.
+    func selectedRows(_ number: Int) -> [SortedRow] {
+        (0..<context.selection.count).map { SortedRow(keys: [], unit: number, row: context.selection.row($0)) }
     }
 
     /// The selected rows with keys and values.

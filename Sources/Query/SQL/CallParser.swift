@@ -54,7 +54,7 @@ extension SyntaxParser {
             } while take(.comma)
             if token.keyword == .order { throw .general("an order inside an aggregate") }
         }
-        try expect(.rightParen, "an operator, ',' or ')' for the '(' at \(place(open))")
+        guard take(.rightParen) else { throw unexpected("an operator, ',' or ')' for the '(' at \(place(open))") }
         return arguments
     }
 

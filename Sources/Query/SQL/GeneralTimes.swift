@@ -6,9 +6,12 @@ struct GeneralTimes {
     let source: SQLSource
     let tokens: [SQLToken]
     private let parameters: [String: SQLValue]
-    /// Last tokens of names that are a time column, by their first, and the other way round.
+    /// Last tokens of names that are a time column, by their first.
     private var lastOfTime: [Int: Int] = [:]
-    private var firstOfTime: [Int: Int] = [:]
+    /// Closing brackets by their opening ones.
+    private var closings: [Int: Int] = [:]
+    /// The AND of each BETWEEN.
+    private var conjunctions: [Int: Int] = [:]
     private var found: [GeneralRewriter.Edit] = []
     private var converted: Set<Int> = []
 
@@ -22,7 +25,34 @@ struct GeneralTimes {
                 !other.contains(column)
             else { continue }
             lastOfTime[chain.first] = chain.last
-            firstOfTime[chain.last] = chain.first
+        }
+        if !lastOfTime.isEmpty { match() }
+    }
+
+    /// Finds what belongs together in one pass.
+    private mutating func match() {
+        var brackets: [Int] = []
+        /// BETWEENs without their AND, and how many brackets were open there.
+        var pending: [(index: Int, depth: Int)] = []
+        for index in tokens.indices {
+            switch tokens[index].kind {
+            case .leftParen: brackets.append(index)
+            case .rightParen:
+                if let open = brackets.popLast() { closings[open] = index }
+                while let last = pending.last, last.depth > brackets.count { pending.removeLast() }
+            default: break
+            }
+            switch tokens[index].keyword {
+            case .between: pending.append((index, brackets.count))
+            case .and:
+                if let last = pending.last, last.depth == brackets.count {
+                    conjunctions[last.index] = index
+                    pending.removeLast()
+                }
+            case .where, .group, .order, .limit, .then, .when, .else:
+                while let last = pending.last, last.depth == brackets.count { pending.removeLast() }
+            default: break
+            }
         }
     }
 
@@ -107,7 +137,7 @@ struct GeneralTimes {
         if tokens[next].keyword == .not { next += 1 }
         if tokens[next].keyword == .between {
             try operand(next + 1)
-            if let and = conjunction(after: next) { try operand(and + 1) }
+            if let and = conjunctions[next] { try operand(and + 1) }
         } else if tokens[next].keyword == .in, tokens[next + 1].kind == .leftParen {
             try list(next + 1)
         }
@@ -119,47 +149,14 @@ struct GeneralTimes {
         try convert(index)
     }
 
-    /// The AND that belongs to the BETWEEN at `start`.
-    private func conjunction(after start: Int) -> Int? {
-        var depth = 0
-        var pending = 1
-        for index in start + 1..<tokens.count {
-            switch tokens[index].kind {
-            case .leftParen: depth += 1
-            case .rightParen: depth -= 1
-            case .semicolon, .finish: return nil
-            default: break
-            }
-            if depth < 0 { return nil }
-            guard depth == 0 else { continue }
-            switch tokens[index].keyword {
-            case .between: pending += 1
-            case .and:
-                pending -= 1
-                if pending == 0 { return index }
-            case .where, .group, .order, .limit, .then, .when, .else: return nil
-            default: break
-            }
-        }
-        return nil
-    }
-
-    /// The texts that are elements of the list whose bracket stands at `open`.
+    /// Converts the texts that are elements of the list whose bracket stands at `open`.
     private mutating func list(_ open: Int) throws(Fault) {
-        var depth = 0
-        for index in open..<tokens.count {
-            switch tokens[index].kind {
-            case .leftParen: depth += 1
-            case .rightParen:
-                depth -= 1
-                if depth == 0 { return }
-            case .string, .parameter:
-                let (before, after) = (tokens[index - 1].kind, tokens[index + 1].kind)
-                if depth == 1, before == .comma || before == .leftParen, after == .comma || after == .rightParen {
-                    try convert(index)
-                }
-            default: break
-            }
+        guard let close = closings[open] else { return }
+        var index = open + 1
+        while index < close {
+            let (before, after) = (tokens[index - 1].kind, tokens[index + 1].kind)
+            if before == .comma || index == open + 1, after == .comma || index + 1 == close { try convert(index) }
+            index = (closings[index] ?? index) + 1
         }
     }
 

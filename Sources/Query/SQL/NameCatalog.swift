@@ -9,6 +9,16 @@ package protocol NameCatalog {
     func attributeNames() -> [String]
 }
 
+extension ColumnName {
+    /// The column's own name, whatever its quotes and case in a text.
+    package var spelling: String {
+        switch self {
+        case .fixed(let column): column.rawValue
+        case .attribute(let name): name
+        }
+    }
+}
+
 /// Looks names up as SQLite does columns: without regard to the case of ASCII letters, an exact attribute first.
 final class NameLookup {
     enum Failure: Error {
@@ -19,6 +29,10 @@ final class NameLookup {
 
     private let catalog: any NameCatalog
     private lazy var attributes = catalog.attributeNames()
+    /// Made when several names have been looked for among the attributes one by one.
+    private lazy var byLowerCase = Dictionary(grouping: attributes, by: ASCII.lowercased)
+    private var searches = 0
+    private static let searchesMax = 16
 
     init(_ catalog: any NameCatalog) { self.catalog = catalog }
 
@@ -26,7 +40,10 @@ final class NameLookup {
 
     func attribute(_ name: String) throws(Failure) -> String {
         if catalog.hasAttribute(name) { return name }
-        let found = attributes.filter { ASCII.equal($0, name) }
+        searches += 1
+        let found =
+            searches > Self.searchesMax
+            ? byLowerCase[ASCII.lowercased(name)] ?? [] : attributes.filter { ASCII.equal($0, name) }
         guard let first = found.first else { throw .unknown }
         if found.count > 1 { throw .ambiguous(found.sorted()) }
         return first

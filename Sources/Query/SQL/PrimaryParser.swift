@@ -52,7 +52,7 @@ extension SyntaxParser {
         try refuseSubquery()
         let inner = try expression()
         if token.kind == .comma { throw .general("a row value") }
-        try expect(.rightParen, "an operator or ')' for the '(' at \(place(start))")
+        guard take(.rightParen) else { throw unexpected("an operator or ')' for the '(' at \(place(start))") }
         return inner
     }
 

@@ -24,6 +24,11 @@ package struct ParsedStatement: Sendable {
 }
 
 package enum SQLParser {
+    /// "no column or attribute 'statsu'; did you mean 'status'?": for a name that SQLite does not find.
+    package static func unknownName(_ name: String, names: any NameCatalog) -> String {
+        NameLookup(names).unknown(name)
+    }
+
     /// Reads one SELECT, WITH or VALUES, with EXPLAIN or without.
     ///
     /// - Throws: `invalid` or `limit`, with line and column in the message and the byte in `place.offset`.

@@ -125,7 +125,7 @@ extension SyntaxParser {
     private mutating func table(_ select: inout SelectSyntax) throws(ParseStop) -> ParseStop? {
         if token.kind == .leftParen { throw .general("a sub-query") }
         guard token.kind == .quotedName || token.kind == .string || aliasName(afterAs: true) != nil else {
-            throw unexpected("the name of a table, such as events,")
+            throw unexpected("the name of a table")
         }
         let table = token
         let name = ASCII.lowercased(source.content(token))

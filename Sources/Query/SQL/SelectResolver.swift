@@ -67,6 +67,7 @@ struct SelectResolver {
         }
         if let offset = syntax.offset { query.offset = max(0, try constant(offset, "OFFSET")) }
         if isGrouped { try refuseBareColumns(query) }
+        if query.ordersDistinctRowsByOthers { throw .general("DISTINCT rows in the order of another column") }
         return query
     }
 
@@ -98,10 +99,7 @@ struct SelectResolver {
     /// A column alone is called by its own name, however it was written.
     private func name(_ written: Expression, _ resolved: Expression) -> String? {
         guard case .slot = written.node, case .column(let column) = resolved.node else { return nil }
-        switch column {
-        case .fixed(let fixed): return fixed.rawValue
-        case .attribute(let name): return name
-        }
+        return column.spelling
     }
 
     // MARK: Terms of GROUP BY and ORDER BY
@@ -274,17 +272,14 @@ struct SelectResolver {
     /// Columns that are neither grouped by nor inside an aggregate have a value of SQLite's choosing.
     private func refuseBareColumns(_ query: SelectQuery) throws(ParseStop) {
         let keys = Set(query.groupBy)
+        // Most keys are columns; then no larger expression needs to be compared.
+        let areColumns = query.groupBy.allSatisfy { $0.children.isEmpty }
         func check(_ expression: Expression) throws(ParseStop) {
-            if keys.contains(expression) { return }
+            if !areColumns || expression.children.isEmpty, keys.contains(expression) { return }
             switch expression.node {
             case .aggregate: return
             case .column(let column):
-                let name =
-                    switch column {
-                    case .fixed(let fixed): fixed.rawValue
-                    case .attribute(let name): name
-                    }
-                throw .general("the column \(name), which is neither grouped by nor in an aggregate")
+                throw .general("the column \(column.spelling), which is neither grouped by nor in an aggregate")
             default: for child in expression.children { try check(child) }
             }
         }

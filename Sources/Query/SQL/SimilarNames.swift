@@ -13,13 +13,13 @@ package enum SimilarNames {
         return "; did you mean \(list)?"
     }
 
-    /// At most `limit` names, nearest first: within two changes; those whose last part after a dot it is; those it
+    /// At most `limit` names, nearest first: within two changes (one for short names); those whose last part after a dot it is; those it
     /// begins, and those that begin it.
     package static func near(_ name: String, among names: [String], limit: Int = 3) -> [String] {
         let wanted = ASCII.lowercased(name)
         let bytes = Array(wanted.utf8)
         guard !bytes.isEmpty, bytes.count <= 200 else { return [] }
-        let allowed = bytes.count <= 3 ? 1 : distanceMax
+        let allowed = bytes.count <= 4 ? 1 : distanceMax
         var found: [(rank: Int, name: String)] = []
         for candidate in names {
             let lowered = ASCII.lowercased(candidate)

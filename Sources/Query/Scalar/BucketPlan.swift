@@ -80,6 +80,12 @@ package struct BucketPlan: Hashable, Sendable {
         return ms.subtractingClamped(rest < 0 ? rest + width : rest)
     }
 
+    /// Where the index-th bucket begins; beyond the range its end, which no origin moves.
+    private static func multiple(_ index: Int64, _ width: Int64, _ origin: Int64) -> Int64 {
+        let (product, overflow) = index.multipliedReportingOverflow(by: width)
+        return overflow ? (index < 0 ? .min : .max) : product.addingClamped(origin)
+    }
+
     /// The bucket a moment is in: from `start` up to before `end`.
     package func interval(_ ms: Int64) -> (start: Int64, end: Int64) {
         switch method {
@@ -93,7 +99,7 @@ package struct BucketPlan: Hashable, Sendable {
         case .wall(let width, let origin, let rules):
             let index = rules.local(atUTC: ms).subtractingClamped(origin).flooredQuotient(width)
             return Self.interval(ms, index) {
-                rules.firstUTC(reaching: $0.multipliedClamped(width).addingClamped(origin))
+                rules.firstUTC(reaching: Self.multiple($0, width, origin))
             }
         case .months(let count, let rules):
             let day = CivilDay(number: rules.local(atUTC: ms).flooredQuotient(Limits.msPerDay))

@@ -122,7 +122,7 @@ enum DoubleText {
             normalize()
             value += Extended(Self.half(digitsAfterFirst))
             if value >= 10 {
-                value *= Extended(0.1)
+                value *= Extended(0.1 as Double)
                 exponent += 1
             }
         }
@@ -133,7 +133,7 @@ enum DoubleText {
             left = 16
             var rounder = Self.half(decimals)
             let binary = Int(number.bitPattern >> 52 & 0x7ff) - 1023
-            if decimals + binary / 3 < 15 { rounder = Double(Extended(rounder) + value * Extended(3e-16)) }
+            if decimals + binary / 3 < 15 { rounder = Double(Extended(rounder) + value * Extended(3e-16 as Double)) }
             value += Extended(rounder)
             normalize()
         }
@@ -150,12 +150,12 @@ enum DoubleText {
         private mutating func normalize() {
             guard value > 0 else { return }
             var scale: Extended = 1
-            while value >= Extended(1e100) * scale {
-                scale *= Extended(1e100)
+            while value >= Extended(1e100 as Double) * scale {
+                scale *= Extended(1e100 as Double)
                 exponent += 100
             }
-            while value >= Extended(1e10) * scale {
-                scale *= Extended(1e10)
+            while value >= Extended(1e10 as Double) * scale {
+                scale *= Extended(1e10 as Double)
                 exponent += 10
             }
             while value >= 10 * scale {
@@ -163,8 +163,8 @@ enum DoubleText {
                 exponent += 1
             }
             value /= scale
-            while value < Extended(1e-8) {
-                value *= Extended(1e8)
+            while value < Extended(1e-8 as Double) {
+                value *= Extended(1e8 as Double)
                 exponent -= 8
             }
             while value < 1 {

@@ -55,6 +55,14 @@ package struct LikePattern: Sendable, Hashable {
         (shape, literal) = Self.shape(of: steps)
     }
 
+    /// A pattern that always goes step by step: what the faster shapes must equal.
+    init(steps: [Step], kind: PatternKind) {
+        self.kind = kind
+        self.steps = steps
+        shape = .steps
+        literal = []
+    }
+
     /// The code point of an ESCAPE clause; `nil` unless the text is exactly one.
     package static func escape(_ text: Text) -> UInt32? {
         text.withBytes { bytes in
@@ -136,6 +144,73 @@ package struct LikePattern: Sendable, Hashable {
             if byte == first, hasLiteral(text, at: start) { return true }
         }
         return false
+    }
+}
+
+/// The texts of a table, one behind the other: text i is at `offsets[i] ..< offsets[i + 1]`.
+struct TextArena {
+    let base: UnsafePointer<UInt8>
+    let offsets: UnsafePointer<Int>
+    let count: Int
+}
+
+extension LikePattern {
+    /// Whether ``mark(_:_:)`` can be asked.
+    var searchesWithin: Bool { shape == .contains && literal.count > 1 }
+
+    /// Calls `body` with the number of each text that has the literal in it; once for each place it has it.
+    ///
+    /// Candidates are places where the literal's first and last byte stand at their distance, looked for in 16 places
+    /// at a time (W. Muła, "SIMD-friendly algorithms for substring searching", 2016), over all texts in one go.
+    func mark(_ arena: TextArena, _ body: (Int) -> Void) {
+        literal.withUnsafeBufferPointer { literal in
+            guard let wanted = literal.baseAddress, literal.count > 1 else { return }
+            let distance = literal.count - 1
+            let places = arena.offsets[arena.count] - distance
+            let isLike = kind == .like
+            func fold(_ byte: UInt8) -> UInt8 { isLike && byte &- 0x61 < 26 ? 0x20 : 0 }
+            let first = (SIMD16<UInt8>(repeating: wanted[0]), SIMD16<UInt8>(repeating: fold(wanted[0])))
+            let last = (SIMD16<UInt8>(repeating: wanted[distance]), SIMD16<UInt8>(repeating: fold(wanted[distance])))
+            let raw = UnsafeRawPointer(arena.base)
+            var entry = 0
+            var place = 0
+            while place < places {
+                if place + 16 <= places {
+                    let starts = raw.loadUnaligned(fromByteOffset: place, as: SIMD16<UInt8>.self) | first.1
+                    let ends = raw.loadUnaligned(fromByteOffset: place + distance, as: SIMD16<UInt8>.self) | last.1
+                    let both = (starts .== first.0) .& (ends .== last.0)
+                    let words = unsafeBitCast(both, to: SIMD2<UInt64>.self)
+                    if words[0] | words[1] == 0 {
+                        place += 16
+                        continue
+                    }
+                }
+                for candidate in place..<min(place + 16, places) {
+                    let isHit = holds(arena.base + candidate, wanted, distance + 1, isLike)
+                    if isHit, owns(arena, candidate, distance + 1, &entry) { body(entry) }
+                }
+                place += 16
+            }
+        }
+    }
+
+    @inline(__always)
+    private func holds(
+        _ text: UnsafePointer<UInt8>, _ wanted: UnsafePointer<UInt8>, _ count: Int, _ isLike: Bool
+    ) -> Bool {
+        for index in 0..<count {
+            let byte = isLike ? foldedASCII(text[index]) : text[index]
+            if byte != wanted[index] { return false }
+        }
+        return true
+    }
+
+    /// Whether a place and what follows lie in one text, before its first zero; moves `entry` to that text.
+    private func owns(_ arena: TextArena, _ place: Int, _ count: Int, _ entry: inout Int) -> Bool {
+        while arena.offsets[entry + 1] <= place { entry += 1 }
+        guard place + count <= arena.offsets[entry + 1] else { return false }
+        let start = arena.offsets[entry]
+        return memchr(arena.base + start, 0, place - start) == nil
     }
 }
 

@@ -56,7 +56,9 @@ package struct ZoneRules: Sendable, Hashable {
 
     /// The first moment at which clocks show this local time or a later one: of an hour that comes twice the first
     /// pass; of an hour that is left out the moment it is.
+    /// The ends of the range stay what they are.
     package func firstUTC(reaching local: Int64) -> Int64 {
+        if local == .min || local == .max { return local }
         // Offsets stay within a day, so that this moment is before the one looked for.
         let day = Limits.msPerDay
         var count = index(atUTC: local.subtractingClamped(2 * day))

@@ -40,15 +40,37 @@ package struct ScanUnit: Sendable {
     package var times: ClosedRange<Int64>
     /// By the index; exact unless it is a slice.
     package var rowCount: Int
+    /// What the index says of whole entities, added up; `nil` when nobody made it.
+    package var index: UnitIndex?
 
-    package init(key: UnitKey, rows: Rows, times: ClosedRange<Int64>, rowCount: Int) {
+    package init(
+        key: UnitKey, rows: Rows, times: ClosedRange<Int64>, rowCount: Int, index: UnitIndex? = nil
+    ) {
         self.key = key
         self.rows = rows
         self.times = times
         self.rowCount = rowCount
+        self.index = index
     }
 
     var isMemory: Bool { if case .memory = rows { true } else { false } }
+}
+
+/// The index of a unit of whole entities, close together: what counting reads.
+package final class UnitIndex: Sendable {
+    package let entities: [UInt32]
+    /// Rows of each of `entities`.
+    package let rows: [Int]
+    /// Over all of them, ascending by type.
+    package let types: [TypeCount]
+
+    package init(_ entries: [SegmentEntityEntry]) {
+        entities = entries.map(\.entity)
+        rows = entries.map(\.rows)
+        var sums: [UInt32: Int] = [:]
+        for entry in entries { for count in entry.types { sums[count.type, default: 0] += count.rows } }
+        types = sums.sorted { $0.key < $1.key }.map { TypeCount(type: $0.key, rows: $0.value) }
+    }
 }
 
 /// The units a query reads, and what was left out.

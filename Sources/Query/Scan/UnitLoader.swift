@@ -15,7 +15,8 @@ struct LoadCounts: Sendable {
 final class UnitLoader {
     private let source: any ScanSource
     private let cache: ColumnCache
-    private var scanner: BlockScanner
+    private let scanner: BlockScanner
+    private let scratch = Scratch()
     private(set) var counts = LoadCounts()
 
     /// From this many entities of a unit on, the segment's hot region is read in large pieces.
@@ -32,7 +33,8 @@ final class UnitLoader {
         var found = cache.find(unit.key, wanted)
         if !found.contains(where: { $0 == nil }) { return found.compactMap { $0 } }
         let missing = wanted.indices.filter { found[$0] == nil }
-        let run = LoadRun(missing.map { wanted[$0] }, capacity: 0)
+        scratch.reset()
+        let run = LoadRun(missing.map { wanted[$0] }, scratch)
         switch unit.rows {
         case .segment(let entries, let slice): try read(unit, entries, slice, run)
         case .memory(let batches): MemoryLoading(source, run).read(batches)
@@ -70,50 +72,57 @@ final class UnitLoader {
 
 /// The columns being loaded of one unit.
 final class LoadRun {
+    /// A wanted attribute, and the vectors of its kinds in order of appearance.
+    private final class AttributeBuilders {
+        let attribute: UInt32
+        var parts: [(kind: ValueKind, builder: VectorBuilder)] = []
+        init(_ attribute: UInt32) { self.attribute = attribute }
+    }
+
     private let wanted: [UnitColumnID]
+    private let scratch: Scratch
     private var rows = 0
-    private var capacity: Int
-    private var integers: [UnitColumnID: VectorBuilder] = [:]
-    /// By attribute; kinds in order of appearance.
-    private var attributes: [UInt32: [(kind: ValueKind, builder: VectorBuilder)]] = [:]
+    private var capacity = 0
+    private var timestamps: VectorBuilder?
+    private var received: VectorBuilder?
+    private var sequences: VectorBuilder?
+    private let attributes: [AttributeBuilders]
     private var entityRuns: [(entity: UInt32, rows: Int)] = []
-    private var typeCodes = GrowableBuffer<UInt32>()
+    private var typeCodes: UnsafeMutablePointer<UInt32>?
     private var types: [UInt32] = []
-    private var typeIndex: [UInt32: UInt32] = [:]
-    private var ids = GrowableBuffer<EventID>()
+    /// Code of each type by its number; 0 where not met yet.
+    private var typeIndex = GrowableBuffer<UInt32>()
+    private var ids: UnsafeMutablePointer<EventID>?
     private var seenAttributes: Set<UInt32> = []
 
-    private let wantsType: Bool
-    private let wantsID: Bool
     private let wantsList: Bool
-    private let wantedAttributes: [UInt32]
     let needsOnlyEntity: Bool
 
-    init(_ wanted: [UnitColumnID], capacity: Int) {
+    init(_ wanted: [UnitColumnID], _ scratch: Scratch) {
         self.wanted = wanted
-        self.capacity = capacity
-        wantsType = wanted.contains(.type)
-        wantsID = wanted.contains(.id)
+        self.scratch = scratch
         wantsList = wanted.contains(.attributeList)
         needsOnlyEntity = wanted == [.entity]
-        wantedAttributes = wanted.compactMap { if case .attribute(let number) = $0 { number } else { nil } }
+        attributes = wanted.compactMap { if case .attribute(let number) = $0 { AttributeBuilders(number) } else { nil } }
     }
 
-    /// Before the first row: how many there will be, at least.
-    func reserve(_ rows: Int) { capacity = max(capacity, rows) }
-
-    private func number(_ column: UnitColumnID) -> VectorBuilder? {
-        guard wanted.contains(column) else { return nil }
-        if let known = integers[column] { return known }
-        let builder = VectorBuilder(kind: .integer, capacity: capacity)
-        integers[column] = builder
-        return builder
+    /// Before the first row: how many there will be at most.
+    func reserve(_ rows: Int) {
+        capacity = rows
+        func integers(_ column: UnitColumnID) -> VectorBuilder? {
+            wanted.contains(column) ? VectorBuilder(kind: .integer, capacity: rows, scratch) : nil
+        }
+        timestamps = integers(.timestamp)
+        received = integers(.received)
+        sequences = integers(.sequence)
+        if wanted.contains(.type) { typeCodes = scratch.take(rows, of: UInt32.self) }
+        if wanted.contains(.id) { ids = scratch.take(rows, of: EventID.self) }
     }
 
-    private func builder(_ attribute: UInt32, _ kind: ValueKind) -> VectorBuilder {
-        if let known = attributes[attribute]?.first(where: { $0.kind == kind }) { return known.builder }
-        let builder = VectorBuilder(kind: kind, capacity: capacity)
-        attributes[attribute, default: []].append((kind, builder))
+    private func builder(_ attribute: AttributeBuilders, _ kind: ValueKind) -> VectorBuilder {
+        for part in attribute.parts where part.kind == kind { return part.builder }
+        let builder = VectorBuilder(kind: kind, capacity: capacity, scratch)
+        attribute.parts.append((kind, builder))
         return builder
     }
 
@@ -134,62 +143,70 @@ final class LoadRun {
         guard rows + count <= capacity else {
             throw Fault(.damaged, "an entity has more rows than the index says", at: .init(entity: entry.entity))
         }
-        if let builder = number(.timestamp) { builder.append(try scanner.timestamps(block), at: rows, rows: count) }
-        if let builder = number(.received) { builder.append(try scanner.received(block), at: rows, rows: count) }
-        if let builder = number(.sequence) {
-            let sequences = UnsafeRawPointer(try scanner.sequences(block)).assumingMemoryBound(to: Int64.self)
-            builder.append(sequences, at: rows, rows: count)
+        timestamps?.append(try scanner.timestamps(block), at: rows, rows: count)
+        received?.append(try scanner.received(block), at: rows, rows: count)
+        if let sequences {
+            let numbers = UnsafeRawPointer(try scanner.sequences(block)).assumingMemoryBound(to: Int64.self)
+            sequences.append(numbers, at: rows, rows: count)
         }
-        if wantsType { addTypes(info, try scanner.shapeCodes(block)) }
-        if wantsID { ids.append(from: try scanner.ids(block), count: count) }
-        for attribute in wantedAttributes { try addAttribute(attribute, scanner, info, block) }
+        if let typeCodes { try addTypes(info, scanner, block, typeCodes + rows) }
+        if let ids { (ids + rows).update(from: try scanner.ids(block), count: count) }
+        for attribute in attributes { try add(attribute, scanner, info, block) }
         if wantsList { for key in info.columns { seenAttributes.insert(key.attribute) } }
         addEntity(entry.entity, rows: count)
     }
 
-    private func addAttribute(
-        _ attribute: UInt32, _ scanner: BlockScanner, _ info: ScannedBlock, _ block: Int
+    private func add(
+        _ attribute: AttributeBuilders, _ scanner: BlockScanner, _ info: ScannedBlock, _ block: Int
     ) throws(Fault) {
-        // Kinds of one attribute stand side by side.
-        for (number, key) in info.columns.enumerated() where key.attribute == attribute {
+        // Columns are in order of attribute; its kinds stand side by side.
+        for number in 0..<info.columns.count {
+            let key = info.columns[number]
+            if key.attribute < attribute.attribute { continue }
+            if key.attribute > attribute.attribute { return }
             let column = try scanner.column(block, at: number)
             builder(attribute, key.kind).append(column, at: rows, rows: info.rows)
         }
     }
 
-    private func addTypes(_ info: ScannedBlock, _ codes: UnsafePointer<UInt32>) {
+    private func addTypes(
+        _ info: ScannedBlock, _ scanner: BlockScanner, _ block: Int, _ target: UnsafeMutablePointer<UInt32>
+    ) throws(Fault) {
         if info.shapes.count == 1 {
-            typeCodes.resize(to: typeCodes.count + info.rows, filling: typeCode(info.shapes[0].type))
+            target.update(repeating: typeCode(info.shapes[0].type), count: info.rows)
             return
         }
+        let codes = try scanner.shapeCodes(block)
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: info.shapes.count) { local in
-            for (index, shape) in info.shapes.enumerated() { local[index] = typeCode(shape.type) }
-            typeCodes.reserve(info.rows)
-            for row in 0..<info.rows { typeCodes.append(local[Int(codes[row])]) }
+            for index in 0..<info.shapes.count { local[index] = typeCode(info.shapes[index].type) }
+            for row in 0..<info.rows { target[row] = local[Int(codes[row])] }
         }
     }
 
     private func typeCode(_ type: UInt32) -> UInt32 {
-        if let known = typeIndex[type] { return known }
-        types.append(type)
-        typeIndex[type] = UInt32(types.count)
-        return UInt32(types.count)
+        let number = Int(type)
+        if number >= typeIndex.count { typeIndex.resize(to: number + 1, filling: 0) }
+        if typeIndex.base[number] == 0 {
+            types.append(type)
+            typeIndex.base[number] = UInt32(types.count)
+        }
+        return typeIndex.base[number]
     }
 
     // MARK: Rows in memory
 
     /// A row of a batch; the batch's own numbers are handed in.
     func addRow(entity: UInt32, type: UInt32, _ batch: RowBatch, _ row: Int, _ cells: [(UInt32, ValueKind, Int)]) {
-        number(.timestamp)?.set(number: batch.timestamp.base[row], at: rows)
-        number(.received)?.set(number: batch.received.base[row], at: rows)
-        number(.sequence)?.set(number: Int64(bitPattern: batch.sequence.base[row]), at: rows)
-        if wantsType { typeCodes.append(typeCode(type)) }
-        if wantsID { ids.append(batch.id.base[row]) }
+        timestamps?.set(number: batch.timestamp.base[row], at: rows)
+        received?.set(number: batch.received.base[row], at: rows)
+        sequences?.set(number: Int64(bitPattern: batch.sequence.base[row]), at: rows)
+        if let typeCodes { typeCodes[rows] = typeCode(type) }
+        if let ids { ids[rows] = batch.id.base[row] }
         let payloads = batch.cells(ofRow: row)
         for (attribute, kind, cell) in cells {
             if wantsList { seenAttributes.insert(attribute) }
-            guard wantedAttributes.contains(attribute) else { continue }
-            let target = builder(attribute, kind)
+            guard let wanted = attributes.first(where: { $0.attribute == attribute }) else { continue }
+            let target = builder(wanted, kind)
             if target.isText {
                 target.set(text: batch.strings.bytes(Int(payloads[cell])), at: rows)
             } else {
@@ -205,16 +222,18 @@ final class LoadRun {
 
     private func column(_ id: UnitColumnID, _ source: any ScanSource) -> UnitColumn {
         switch id {
-        case .timestamp, .received, .sequence:
-            return UnitColumn(integers[id]?.finish(count: rows) ?? .absent(count: rows))
-        case .id: return UnitColumn(.ids(UnsafePointer(ids.base), count: rows))
+        case .timestamp: return UnitColumn(timestamps?.finish(count: rows) ?? .absent(count: rows))
+        case .received: return UnitColumn(received?.finish(count: rows) ?? .absent(count: rows))
+        case .sequence: return UnitColumn(sequences?.finish(count: rows) ?? .absent(count: rows))
+        case .id: return UnitColumn(ids.map { .ids($0, count: rows) } ?? .absent(count: rows))
         case .entity: return UnitColumn(entityVector(source))
         case .type:
             let dictionary = VectorDictionary()
             for type in types { _ = source.typeName(type).withBytes { dictionary.intern($0) } }
-            return UnitColumn(.codes(UnsafePointer(typeCodes.base), dictionary, count: rows))
+            return UnitColumn(typeCodes.map { .codes($0, dictionary, count: rows) } ?? .absent(count: rows))
         case .attribute(let number):
-            let parts = (attributes[number] ?? []).map { (kind: $0.kind, vector: $0.builder.finish(count: rows)) }
+            let builders = attributes.first { $0.attribute == number }?.parts ?? []
+            let parts = builders.map { (kind: $0.kind, vector: $0.builder.finish(count: rows)) }
             return UnitColumn(.combined(parts.map(\.vector), count: rows), parts: parts)
         case .attributeList: return UnitColumn(.absent(count: rows), attributes: seenAttributes.sorted())
         }

@@ -3,39 +3,33 @@
 import EventStoreCore
 import EventStoreSegments
 
-/// Collects the values of one column and kind. Rows that are not appended are NULL.
+/// Collects the values of one column and kind. Rows that are not appended are NULL. Works in memory of the loader's.
 final class VectorBuilder {
     private let capacity: Int
-    private(set) var isText: Bool
+    let isText: Bool
     private let isDouble: Bool
     /// Integers or the bits of doubles.
-    private var numbers: UnsafeMutablePointer<Int64>?
-    private var nulls: UnsafeMutablePointer<UInt8>?
-    private var codes: UnsafeMutablePointer<UInt32>?
+    private let numbers: UnsafeMutablePointer<Int64>?
+    private let nulls: UnsafeMutablePointer<UInt8>?
+    private let codes: UnsafeMutablePointer<UInt32>?
     private let dictionary = VectorDictionary()
     /// Codes of shared values, by their number in the segment's vocabulary; 0 not asked yet.
     private var sharedCodes = GrowableBuffer<UInt32>()
     private var entryCodes = GrowableBuffer<UInt32>()
 
-    init(kind: ValueKind, capacity: Int) {
+    init(kind: ValueKind, capacity: Int, _ scratch: Scratch) {
         self.capacity = max(capacity, 1)
         isText = kind == .string || kind == .json
         isDouble = kind == .double
         if isText {
-            codes = .allocate(capacity: self.capacity)
-            codes?.update(repeating: 0, count: self.capacity)
+            let codes = scratch.take(self.capacity, of: UInt32.self)
+            codes.update(repeating: 0, count: self.capacity)
+            (self.codes, numbers, nulls) = (codes, nil, nil)
         } else {
-            numbers = .allocate(capacity: self.capacity)
-            nulls = .allocate(capacity: self.capacity)
-            numbers?.update(repeating: 0, count: self.capacity)
-            nulls?.update(repeating: 1, count: self.capacity)
+            let nulls = scratch.take(self.capacity, of: UInt8.self)
+            nulls.update(repeating: 1, count: self.capacity)
+            (codes, numbers, self.nulls) = (nil, scratch.take(self.capacity, of: Int64.self), nulls)
         }
-    }
-
-    deinit {
-        numbers?.deallocate()
-        nulls?.deallocate()
-        codes?.deallocate()
     }
 
     /// A block's column, whose rows begin at `row` of the unit.

@@ -184,6 +184,11 @@ extension Expression {
         for child in children { child.visit(body) }
     }
 
+    package var hasColumn: Bool {
+        if case .column = node { return true }
+        return children.contains { $0.hasColumn }
+    }
+
     package var hasAggregate: Bool {
         if case .aggregate = node { return true }
         return children.contains { $0.hasAggregate }

@@ -43,6 +43,17 @@ package struct SelectQuery: Hashable, Sendable {
             || orderBy.contains { $0.expression.hasAggregate }
     }
 
+    /// Whether rows made distinct would be ordered by something that the rows do not say.
+    package var ordersDistinctRowsByOthers: Bool {
+        guard isDistinct, !isGrouped else { return false }
+        return orderBy.contains { term in
+            let rest = term.expression.replacing { part in
+                items.contains { $0.expression == part } ? .literal(.null) : nil
+            }
+            return rest.hasColumn
+        }
+    }
+
     /// What `*` stands for.
     package static let allColumns: [FixedColumn] = [
         .id, .entity, .type, .timestamp, .sequence, .received, .attributes,

@@ -5,55 +5,72 @@ import EventStoreCore
 /// Codes 1, 2, 3 … of values in order of first appearance; 0 is NULL. Values that are equal in SQL, as 1 and 1.0 are,
 /// share a code and show as the one that came first.
 final class ValueInterner {
-    private var texts = StringTable(capacity: 64)
-    private var textCodes = GrowableBuffer<UInt32>()
-    private var integers: [Int64: UInt32] = [:]
-    private var doubles: [UInt64: UInt32] = [:]
-    /// Of code c at c - 1. Texts as numbers in `texts`, so that a text costs no allocation until it is shown.
-    private var entries = GrowableBuffer<Entry>()
-
     private struct Entry: BitwiseCopyable {
         var kind: UInt8
         var payload: UInt64
     }
 
-    /// Codes given out, NULL not counted.
-    var count: Int { entries.count }
-    var byteCount: Int {
-        texts.byteCount + textCodes.byteCount + entries.byteCount + (integers.capacity + doubles.capacity) * 24
+    private struct State: ~Copyable {
+        var texts = StringTable(capacity: 64)
+        var textCodes = GrowableBuffer<UInt32>()
+        var integers: [Int64: UInt32] = [:]
+        var doubles: [UInt64: UInt32] = [:]
+        /// Of code c at c - 1. Texts as numbers in `texts`, so that a text costs no allocation until it is shown.
+        var entries = GrowableBuffer<Entry>()
+
+        mutating func add(_ kind: UInt8, _ payload: UInt64) -> UInt32 {
+            entries.append(Entry(kind: kind, payload: payload))
+            return UInt32(truncatingIfNeeded: entries.count)
+        }
     }
 
-    private func add(_ kind: UInt8, _ payload: UInt64) -> UInt32 {
-        entries.append(Entry(kind: kind, payload: payload))
-        return UInt32(truncatingIfNeeded: entries.count)
+    /// Behind a pointer: a class's own stored values would be guarded at every access.
+    private let state = UnsafeMutablePointer<State>.allocate(capacity: 1)
+
+    init() { state.initialize(to: State()) }
+
+    deinit {
+        state.deinitialize(count: 1)
+        state.deallocate()
+    }
+
+    /// Codes given out, NULL not counted.
+    var count: Int { state.pointee.entries.count }
+    var byteCount: Int {
+        state.pointee.texts.byteCount + state.pointee.textCodes.byteCount + state.pointee.entries.byteCount
+            + (state.pointee.integers.capacity + state.pointee.doubles.capacity) * 24
     }
 
     func code(text bytes: UnsafeRawBufferPointer) -> UInt32 {
-        let number = texts.intern(bytes)
-        if Int(number) < textCodes.count { return textCodes.base[Int(number)] }
-        let code = add(2, UInt64(number))
-        textCodes.append(code)
+        let number = state.pointee.texts.intern(bytes)
+        if Int(number) < state.pointee.textCodes.count { return state.pointee.textCodes.base[Int(number)] }
+        let code = state.pointee.add(2, UInt64(number))
+        state.pointee.textCodes.append(code)
         return code
     }
 
     func code(integer value: Int64) -> UInt32 {
-        if let known = integers[value] { return known }
-        let code = add(0, UInt64(bitPattern: value))
-        integers[value] = code
+        if let known = state.pointee.integers[value] { return known }
+        let code = state.pointee.add(0, UInt64(bitPattern: value))
+        state.pointee.integers[value] = code
         return code
     }
 
     /// A double that equals an integer shares the integer's code.
     func code(double value: Double) -> UInt32 {
         if let whole = Int64(exactly: value) {
-            if let known = integers[whole] { return known }
-            let code = add(1, value.bitPattern)
-            integers[whole] = code
+            if let known = state.pointee.integers[whole] { return known }
+            let code = state.pointee.add(1, value.bitPattern)
+            state.pointee.integers[whole] = code
             return code
         }
-        if let known = doubles[value.bitPattern] { return known }
-        let code = add(1, value.bitPattern)
-        doubles[value.bitPattern] = code
+        return code(bitsOf: value)
+    }
+
+    private func code(bitsOf value: Double) -> UInt32 {
+        if let known = state.pointee.doubles[value.bitPattern] { return known }
+        let code = state.pointee.add(1, value.bitPattern)
+        state.pointee.doubles[value.bitPattern] = code
         return code
     }
 
@@ -70,32 +87,29 @@ final class ValueInterner {
     /// used one way or the other.
     func codeOfIdentical(_ value: SQLValue) -> UInt32 {
         guard case .double(let number) = value else { return code(value) }
-        if let known = doubles[number.bitPattern] { return known }
-        let code = add(1, number.bitPattern)
-        doubles[number.bitPattern] = code
-        return code
+        return code(bitsOf: number)
     }
 
     func value(_ code: UInt32) -> SQLValue {
         if code == 0 { return .null }
-        let entry = entries.base[Int(code) - 1]
+        let entry = state.pointee.entries.base[Int(code) - 1]
         switch entry.kind {
         case 0: return .integer(Int64(bitPattern: entry.payload))
         case 1: return .double(Double(bitPattern: entry.payload))
-        default: return .text(Text(texts.bytes(Int(entry.payload))))
+        default: return .text(Text(state.pointee.texts.bytes(Int(entry.payload))))
         }
     }
 
-    var allValues: [SQLValue] { (0..<entries.count).map { value(UInt32($0) + 1) } }
+    var allValues: [SQLValue] { (0..<count).map { value(UInt32($0) + 1) } }
 
     /// The code here of a value of another interner.
     func code(_ other: ValueInterner, _ code: UInt32) -> UInt32 {
         if code == 0 { return 0 }
-        let entry = other.entries.base[Int(code) - 1]
+        let entry = other.state.pointee.entries.base[Int(code) - 1]
         switch entry.kind {
         case 0: return self.code(integer: Int64(bitPattern: entry.payload))
         case 1: return self.code(double: Double(bitPattern: entry.payload))
-        default: return self.code(text: other.texts.bytes(Int(entry.payload)))
+        default: return self.code(text: other.state.pointee.texts.bytes(Int(entry.payload)))
         }
     }
 }

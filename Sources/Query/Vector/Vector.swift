@@ -10,34 +10,50 @@ import EventStoreCore
 ///
 /// `@unchecked Sendable`: filled by one thread before anybody else sees it, never changed after.
 package final class VectorDictionary: @unchecked Sendable {
-    /// Of code c at c - 1; empty in a dictionary of mixed values.
-    private(set) var texts: StringTable
+    /// Texts of code c at c - 1; empty in a dictionary of mixed values. Behind a pointer: a class's own stored values
+    /// would be guarded at every access.
+    private let texts = UnsafeMutablePointer<StringTable>.allocate(capacity: 1)
     /// All entries of a dictionary in which not all are texts.
-    private(set) var values: [SQLValue]?
+    let values: [SQLValue]?
 
-    init() { texts = StringTable(capacity: 16) }
+    init() {
+        texts.initialize(to: StringTable(capacity: 16))
+        values = nil
+    }
 
     init(values: [SQLValue]) {
-        texts = StringTable(capacity: 1)
+        texts.initialize(to: StringTable(capacity: 1))
         self.values = values
+    }
+
+    deinit {
+        texts.deinitialize(count: 1)
+        texts.deallocate()
     }
 
     var isText: Bool { values == nil }
     /// Entries without NULL.
-    var count: Int { values?.count ?? texts.count }
-    var byteCount: Int { values.map { $0.count * 48 } ?? texts.byteCount }
+    var count: Int { values?.count ?? texts.pointee.count }
+    var byteCount: Int { values.map { $0.count * 48 } ?? texts.pointee.byteCount }
 
     @inline(__always)
-    func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 { texts.intern(bytes) &+ 1 }
+    func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 { texts.pointee.intern(bytes) &+ 1 }
 
     /// Only of a dictionary of texts, and not of code 0.
     @inline(__always)
-    func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { texts.bytes(Int(code) &- 1) }
+    func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { texts.pointee.bytes(Int(code) &- 1) }
+
+    /// The texts, of code c at c - 1; only of a dictionary of texts.
+    var arena: TextArena {
+        TextArena(
+            base: UnsafePointer(texts.pointee.arena.base), offsets: UnsafePointer(texts.pointee.offsets.base),
+            count: texts.pointee.count)
+    }
 
     func value(_ code: UInt32) -> SQLValue {
         if code == 0 { return .null }
         if let values { return values[Int(code) - 1] }
-        return .text(Text(texts.bytes(Int(code) - 1)))
+        return .text(Text(bytes(code)))
     }
 }
 
@@ -186,12 +202,44 @@ extension Vector {
         let interner = ValueInterner()
         let codes = UnsafeMutablePointer<UInt32>.allocate(capacity: max(count, 1))
         defer { codes.deallocate() }
-        for row in 0..<count {
-            var code: UInt32 = 0
-            for part in present where code == 0 { code = interner.codeOfIdentical(part.value(row)) }
-            codes[row] = code
-        }
+        codes.update(repeating: 0, count: count)
+        for part in present { part.addCodes(to: codes, interner) }
         return .codes(codes, VectorDictionary(values: interner.allValues), count: count)
+    }
+
+    /// The codes of the rows that are not NULL here, by the interner's values.
+    private func addCodes(to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner) {
+        switch form {
+        case .absent, .ids: return
+        case .codes(let dictionary):
+            var known = [UInt32](repeating: 0, count: dictionary.count + 1)
+            for row in 0..<count {
+                let code = Int(element(row))
+                if code == 0 { continue }
+                if known[code] == 0 { known[code] = interner.codeOfIdentical(dictionary.value(UInt32(code))) }
+                codes[row] = known[code]
+            }
+        case .integers(let base):
+            // By their offset from the least, where that is small.
+            let range = UInt64(bitPattern: greatest &- least)
+            var known = [UInt32](repeating: 0, count: range < 1 << 16 ? Int(range) + 1 : 0)
+            for row in 0..<count {
+                if let nulls, nulls[row] != 0 { continue }
+                let value = base &+ Int64(bitPattern: element(row))
+                if known.isEmpty {
+                    codes[row] = interner.code(integer: value)
+                    continue
+                }
+                let place = Int(value &- least)
+                if known[place] == 0 { known[place] = interner.code(integer: value) }
+                codes[row] = known[place]
+            }
+        case .doubles:
+            for row in 0..<count {
+                if let nulls, nulls[row] != 0 { continue }
+                codes[row] = interner.codeOfIdentical(value(row))
+            }
+        }
     }
 
     /// Integers and booleans together are integers.

@@ -1,0 +1,55 @@
+// Counts calls of malloc and its kin: with glibc, definitions in the program take the place of the library's for
+// every library loaded with it, and pass the work on under the library's other names.
+
+#include "allocation_count.h"
+
+#if defined(__linux__)
+#include <features.h>
+#endif
+
+#if defined(__GLIBC__)
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
+
+static _Atomic uint64_t count;
+
+static void one_more(void) { atomic_fetch_add_explicit(&count, 1, memory_order_relaxed); }
+
+void *malloc(size_t size) {
+    one_more();
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t number, size_t size) {
+    one_more();
+    return __libc_calloc(number, size);
+}
+
+void *realloc(void *old, size_t size) {
+    one_more();
+    return __libc_realloc(old, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+    one_more();
+    return __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void **result, size_t alignment, size_t size) {
+    one_more();
+    void *memory = __libc_memalign(alignment, size);
+    if (memory == NULL) return ENOMEM;
+    *result = memory;
+    return 0;
+}
+
+uint64_t allocation_count(void) { return atomic_load_explicit(&count, memory_order_relaxed); }
+#else
+uint64_t allocation_count(void) { return 0; }
+#endif

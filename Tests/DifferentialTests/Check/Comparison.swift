@@ -1,0 +1,159 @@
+// Whether rows of the store are an answer that the reference's rows allow.
+//
+// The reference gives all rows in order, with the order keys. Rows of equal keys form a run: inside a run any order is
+// right, and where LIMIT or OFFSET cut a run any of its rows may be the ones that stay.
+
+import Foundation
+
+struct Comparison {
+    let question: Question
+    /// All rows of the reference: items, then order keys that are no items, then bounds of rounded sums.
+    let expected: [[Cell]]
+    let matches: [Match]
+    private let keyColumns: [(column: Int, match: Match)]
+    private let boundColumns: [Int: Int]
+    private let isSimple: Bool
+
+    init(_ question: Question, expected: [[Cell]]) {
+        self.question = question
+        self.expected = expected
+        matches = question.items.flatMap(\.matches)
+        var next = matches.count
+        keyColumns = question.orderBy.map { key in
+            if let item = key.item { return (item, key.match) }
+            next += 1
+            return (next - 1, key.match)
+        }
+        var bounds: [Int: Int] = [:]
+        for (column, match) in matches.enumerated() {
+            guard case .near = match else { continue }
+            bounds[column] = next
+            next += 1
+        }
+        boundColumns = bounds
+        isSimple = matches.allSatisfy { if case .exact = $0 { true } else { false } }
+    }
+
+    /// What is wrong, or `nil`.
+    /// - Parameters:
+    ///   - limit: in place of the question's own.
+    ///   - inOrder: false where the order is not promised.
+    func problem(with rows: [[Cell]], limit: Int? = nil, inOrder: Bool = true) -> String? {
+        let limit = limit ?? question.limit
+        let isLimited = limit != nil
+        let first = isLimited ? min(question.offset ?? 0, expected.count) : 0
+        // A negative limit is none; OFFSET holds with it.
+        let end = limit.map { $0 < 0 ? expected.count : min(expected.count, first + $0) } ?? expected.count
+        guard rows.count == end - first else { return "\(rows.count) rows, \(end - first) expected" }
+        if let width = rows.first?.count, width != matches.count {
+            return "\(width) columns, \(matches.count) expected"
+        }
+        if isSimple, !rows.indices.contains(where: { !isSame(rows[$0], expected[first + $0]) }) { return nil }
+        guard inOrder, !question.orderBy.isEmpty else {
+            let runs = self.runs()
+            guard !inOrder, isLimited, !question.orderBy.isEmpty else { return problem(rows, in: 0..<expected.count) }
+            // Order is not promised, but which rows are in the window is: those of runs that lie whole in it.
+            let touched = runs.filter { $0.overlaps(first..<end) }
+            guard let low = touched.first?.lowerBound, let high = touched.last?.upperBound else { return nil }
+            return problem(rows, in: low..<high)
+        }
+        for run in runs() where run.overlaps(first..<end) {
+            let part = run.clamped(to: first..<end)
+            if let problem = problem(Array(rows[part.lowerBound - first..<part.upperBound - first]), in: run) {
+                return "rows \(part): " + problem
+            }
+        }
+        return nil
+    }
+
+    private func isSame(_ row: [Cell], _ wanted: [Cell]) -> Bool {
+        for column in matches.indices where row[column] != wanted[column] { return false }
+        return true
+    }
+
+    /// Stretches of the reference's rows with equal order keys.
+    private func runs() -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        var start = 0
+        for row in expected.indices.dropFirst() where !sameKeys(expected[row - 1], expected[row]) {
+            runs.append(start..<row)
+            start = row
+        }
+        if !expected.isEmpty { runs.append(start..<expected.count) }
+        return runs
+    }
+
+    private func sameKeys(_ a: [Cell], _ b: [Cell]) -> Bool {
+        for (column, match) in keyColumns {
+            let left = a[column]
+            let right = b[column]
+            if case .real(let left) = left, case .real(let right) = right, match.isRounded {
+                // Rounded sums that are so near may come in either order, and then later keys decide nothing.
+                let isNear = abs(left - right) <= 1e-9 * max(abs(left), abs(right))
+                return isNear || !left.isFinite || !right.isFinite
+            }
+            if Cell.sqlOrder(left, right) != 0 { return false }
+        }
+        return true
+    }
+
+    // MARK: Rows of one run
+
+    /// Whether each row is one of the reference's in this range, each of those used once.
+    private func problem(_ rows: [[Cell]], in range: Range<Int>) -> String? {
+        var places: [[Cell]: [Int]] = [:]
+        for place in range { places[key(expected[place]), default: []].append(place) }
+        for row in rows {
+            let key = key(row)
+            guard let candidates = places[key], !candidates.isEmpty else { return "not expected: \(row)" }
+            guard let index = candidates.firstIndex(where: { isNear(row, expected[$0]) }) else {
+                return "not near enough: \(row), expected \(expected[candidates[0]])"
+            }
+            places[key]?.remove(at: index)
+        }
+        return nil
+    }
+
+    /// The row as far as it must agree without tolerance.
+    private func key(_ row: [Cell]) -> [Cell] {
+        if isSimple { return row.count == matches.count ? row : Array(row.prefix(matches.count)) }
+        return matches.indices.map { column in
+            switch matches[column] {
+            case .exact: row[column]
+            case .canonical: row[column].canonical
+            case .json: Self.sorted(row[column])
+            case .near, .within: .null
+            }
+        }
+    }
+
+    /// A JSON object with its members in order.
+    static func sorted(_ cell: Cell) -> Cell {
+        guard case .text(let text) = cell, text.hasPrefix("{"),
+            let object = try? JSONSerialization.jsonObject(with: Data(text.utf8)),
+            let data = try? JSONSerialization.data(withJSONObject: object, options: .sortedKeys)
+        else { return cell }
+        return .text(String(decoding: data, as: UTF8.self))
+    }
+
+    private func isNear(_ row: [Cell], _ wanted: [Cell]) -> Bool {
+        matches.indices.allSatisfy { column in
+            switch matches[column] {
+            case .near:
+                let bound = boundColumns[column].map { wanted[$0].number ?? 0 } ?? 0
+                return Self.isNear(row[column], wanted[column], within: 1e-12 * bound, hasInfinity: !bound.isFinite)
+            case .within(let distance):
+                return Self.isNear(row[column], wanted[column], within: distance, hasInfinity: false)
+            default: return true
+            }
+        }
+    }
+
+    /// Integers must be equal and stay integers; doubles may differ by rounding. Where parts of a sum are infinite
+    /// their order decides what comes out, NULL included.
+    private static func isNear(_ a: Cell, _ b: Cell, within distance: Double, hasInfinity: Bool) -> Bool {
+        if a == b || hasInfinity { return true }
+        guard case .real(let left) = a, case .real(let right) = b else { return false }
+        return abs(left - right) <= max(distance, 1e-15 * max(abs(left), abs(right)))
+    }
+}

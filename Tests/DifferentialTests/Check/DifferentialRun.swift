@@ -1,0 +1,135 @@
+// Runs a range of query numbers. A number decides its data set and its query, so that any of them can be run alone:
+// EVENTSTORE_DIFF_SEED=number EVENTSTORE_DIFF_QUERIES=1.
+
+import EventStore
+import Foundation
+import Synchronization
+
+struct DifferentialRun {
+    /// Queries that share a data set.
+    static let queriesPerDataSet: UInt64 = 2000
+    /// Mismatches after which a run gives up.
+    static let mismatchesMax = 20
+
+    let log: RunLog
+    var threads = 1
+    /// Of a hundred questions, how many are checked further in each way.
+    var extraShare = 8
+    /// Prints each query before it runs.
+    var isVerbose = false
+
+    init(_ name: String, threads: Int = 1) {
+        log = RunLog(name)
+        self.threads = threads
+    }
+
+    /// All numbers of a range, cut where the data set changes.
+    func run(_ numbers: Range<UInt64>) {
+        var parts: [Range<UInt64>] = []
+        var start = numbers.lowerBound
+        while start < numbers.upperBound {
+            let end = min(numbers.upperBound, (start / Self.queriesPerDataSet + 1) * Self.queriesPerDataSet)
+            parts.append(start..<end)
+            start = end
+        }
+        let next = Atomic(0)
+        let work = parts
+        DispatchQueue.concurrentPerform(iterations: threads) { _ in
+            while true {
+                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard index < work.count, log.totals.mismatches < Self.mismatchesMax else { return }
+                run(part: work[index])
+            }
+        }
+    }
+
+    /// The data set of a query number.
+    static func population(_ number: UInt64) -> Population {
+        let seed = number / queriesPerDataSet
+        var random = SeededGenerator(seed: seed, purpose: 4)
+        return Population(seed: seed, rows: random.percent(10) ? 2000...5000 : 300...1200)
+    }
+
+    private func run(part: Range<UInt64>) {
+        do {
+            let data = try DataSet(Self.population(part.lowerBound))
+            log.update { $0.add(data) }
+            run(part, on: data)
+        } catch {
+            fail("data set of query \(part.lowerBound): \(error)")
+        }
+    }
+
+    func run(_ numbers: Range<UInt64>, on data: DataSet) {
+        for number in numbers {
+            if log.totals.mismatches >= Self.mismatchesMax { return }
+            runOne(number, on: data)
+        }
+    }
+
+    private func runOne(_ number: UInt64, on data: DataSet) {
+        var generator = QueryGenerator(
+            events: data.events, seed: number, truth: data.truth, reads: data.reference.reads)
+        let question = generator.question()
+        if isVerbose { log.say("query \(number): \(question.written(.store).sql)") }
+        let checker = Checker(data: data, extraShare: extraShare)
+        let verdict = checker.check(question)
+        log.update { $0.add(verdict) }
+        if let mismatch = verdict.mismatch {
+            report(number, mismatch, data, question: question, checker: checker)
+            return
+        }
+        guard !verdict.isError else { return }
+        var random = SeededGenerator(seed: number, purpose: 3)
+        guard let further = checker.checkFurther(question, &random, predicate: { generator.predicate(depth: 1) })
+        else { return }
+        log.update { $0.add(further, isFurther: true) }
+        if let mismatch = further.mismatch { report(number, mismatch, data, question: question, checker: checker) }
+    }
+
+    private func fail(_ text: String) {
+        log.say(text)
+        log.update {
+            $0.mismatches += 1
+            $0.reports.append(text)
+        }
+    }
+
+    private func report(
+        _ number: UInt64, _ mismatch: Mismatch, _ data: DataSet, question: Question, checker: Checker
+    ) {
+        var text = """
+            MISMATCH (\(mismatch.check)): \(mismatch.problem)
+              EVENTSTORE_DIFF_SEED=\(number) EVENTSTORE_DIFF_QUERIES=1 (\(data.events.count) events, \
+            partition \(data.population.partition), \(data.segments) segments, \(data.unflushed) in the journal)
+              \(Self.described(mismatch))
+            """
+        if mismatch.check == "reference" {
+            var minimiser = Minimiser { checker.check($0).mismatch != nil }
+            let small = minimiser.smallest(question)
+            if let less = checker.check(small).mismatch {
+                text += "\n  smaller: \(less.problem)\n  \(Self.described(less))"
+            }
+        }
+        let report = text
+        log.say(report)
+        log.update { $0.reports.append(report) }
+    }
+
+    private static func described(_ mismatch: Mismatch) -> String {
+        var text = "store:     \(mismatch.sql)"
+        if !mismatch.parameters.isEmpty { text += "\n  with       \(mismatch.parameters)" }
+        text += "\n  reference: \(mismatch.referenceSQL)"
+        text += "\n  store:     \(described(mismatch.got))\n  expected:  \(described(mismatch.expected))"
+        return text
+    }
+
+    private static func described(_ answer: Answer) -> String {
+        switch answer {
+        case .failure(let text): return "fails: \(text)"
+        case .rows(let rows):
+            let first = rows.prefix(8).map { "(" + $0.map(\.description).joined(separator: ", ") + ")" }
+            return "\(rows.count) rows " + first.joined(separator: " ")
+        }
+    }
+}
