@@ -7,7 +7,11 @@ import EventStoreSegments
 
 final class GeneralRun: QueryRun {
     private let engine: StoreEngine
+    private let statement: GeneralStatement
     private var run: SQLiteRun?
+    /// What ended it early: said again when asked for more, since an end would look like all the rows.
+    private var failure: Fault?
+    private var attempts = 1
     private var returned = 0
     private var nanoseconds: UInt64 = 0
     let columns: [QueryColumn]
@@ -15,16 +19,23 @@ final class GeneralRun: QueryRun {
 
     init(_ engine: StoreEngine, _ statement: GeneralStatement) throws(Fault) {
         self.engine = engine
+        self.statement = statement
         let start = engine.monotonicNanoseconds
-        let run = try GeneralRun.sqlite(engine, statement)
+        let run = try engine.onSnapshot { (published, missingIsDamage) throws(Fault) in
+            try GeneralRun.sqlite(engine, statement, published, missingIsDamage, holdsFiles: true)
+        }
         self.run = run
         columns = run.columns.map { QueryColumn(name: $0.name, isTime: $0.isTime) }
         nanoseconds = engine.monotonicNanoseconds - start
     }
 
-    static func sqlite(_ engine: StoreEngine, _ statement: GeneralStatement) throws(Fault) -> SQLiteRun {
-        let published = try engine.snapshot()
-        let source = QuerySnapshot(engine.context, published, missingIsDamage: false)
+    /// - Parameter holdsFiles: whether rows will be read, which another process must not take away.
+    static func sqlite(
+        _ engine: StoreEngine, _ statement: GeneralStatement, _ published: Published, _ missingIsDamage: Bool,
+        holdsFiles: Bool
+    ) throws(Fault) -> SQLiteRun {
+        let source = QuerySnapshot(engine.context, published, missingIsDamage: missingIsDamage)
+        if holdsFiles, engine.lane == nil { try source.hold() }
         let tables = SmallTables(engine.context, published)
         let table = NativeTable(source, engine.queryEnvironment) { (name) throws(Fault) in try tables.rows(of: name) }
         return try SQLiteRun(
@@ -33,15 +44,39 @@ final class GeneralRun: QueryRun {
     }
 
     func nextBatch() throws(Fault) -> QueryBatch? {
+        if let failure { throw failure }
         let start = engine.monotonicNanoseconds
         defer { nanoseconds += engine.monotonicNanoseconds - start }
-        guard let rows = try run?.next(max: GeneralRun.batchRows) else {
+        do throws(Fault) {
+            while let run {
+                try engine.requireOpen()
+                guard let rows = try next(of: run) else { continue }
+                let count = rows.first?.count ?? 0
+                returned += count
+                return QueryBatch(columns: rows, count: count)
+            }
+            return nil
+        } catch {
             close()
+            failure = error
+            throw error
+        }
+    }
+
+    /// `nil` at the end, which closes the run, and when another run took this one's place.
+    private func next(of run: SQLiteRun) throws(Fault) -> [[SQLValue]]? {
+        do throws(Fault) {
+            let rows = try run.next(max: GeneralRun.batchRows)
+            if rows == nil { close() }
+            return rows
+        } catch {
+            // Another process merged a segment away: the same question of a new snapshot, if nothing was said yet.
+            guard error.code == .notFound, returned == 0, attempts <= CursorRun.attemptsMax else { throw error }
+            attempts += 1
+            self.run = try GeneralRun.sqlite(
+                engine, statement, try engine.snapshot(), attempts > CursorRun.attemptsMax, holdsFiles: true)
             return nil
         }
-        let count = rows.first?.count ?? 0
-        returned += count
-        return QueryBatch(columns: rows, count: count)
     }
 
     var statistics: QueryStatistics {

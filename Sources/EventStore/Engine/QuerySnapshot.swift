@@ -12,6 +12,10 @@ final class QuerySnapshot: ScanSource {
     private let published: Published
     private let missingIsDamage: Bool
     private let handles: [Int64: SegmentHandle]
+    /// Files opened ahead, by number of segment.
+    private let held = Mutex<[Int64: SegmentReader]>([:])
+    /// More files than this are not held open by one query.
+    private static let heldMax = 512
 
     /// Rows of a unit, about: enough that what a unit costs does not matter, few enough for a core's cache.
     static let unitRows = 65_536
@@ -93,6 +97,8 @@ final class QuerySnapshot: ScanSource {
         }
     }
 
+    /// Batches in memory, several together. Which ones does not depend on the scope: a unit's key, by which its
+    /// columns are cached, names its first and last sequence and must always mean the same rows.
     private func addMemory(_ scope: ScanScope, _ plan: inout UnitPlan) {
         var group: [MemoryBatch] = []
         var rows = 0
@@ -100,14 +106,16 @@ final class QuerySnapshot: ScanSource {
             guard let first = group.first, let last = group.last else { return }
             let least = group.reduce(Int64.max) { min($0, $1.times.lowerBound) }
             let greatest = group.reduce(Int64.min) { max($0, $1.times.upperBound) }
-            plan.units.append(
-                ScanUnit(
-                    key: UnitKey(segment: -1, part: first.firstSequence << 32 ^ last.lastSequence),
-                    rows: .memory(group.map(\.rows)), times: least...greatest, rowCount: rows))
+            if (least...greatest).overlaps(scope.times) {
+                plan.units.append(
+                    ScanUnit(
+                        key: UnitKey(segment: -1, part: first.firstSequence << 32 ^ last.lastSequence),
+                        rows: .memory(group.map(\.rows)), times: least...greatest, rowCount: rows))
+            }
             group = []
             rows = 0
         }
-        for batch in published.memory where batch.times.overlaps(scope.times) {
+        for batch in published.memory where batch.rows.rowCount > 0 {
             group.append(batch)
             rows += batch.rows.rowCount
             if rows >= QuerySnapshot.memoryUnitRows { close() }
@@ -117,7 +125,19 @@ final class QuerySnapshot: ScanSource {
 
     // MARK: Files
 
+    /// Opens files ahead, so that they can be read to the end although another process removes them: for queries that
+    /// hand out rows before they have read all, and can then not begin anew. `nil` is all.
+    func hold(_ segments: Set<Int64>? = nil) throws(Fault) {
+        let numbers = segments ?? Set(handles.keys)
+        guard numbers.count <= QuerySnapshot.heldMax else { return }
+        for number in numbers {
+            let reader = try reader(segment: number)
+            held.withLock { $0[number] = reader }
+        }
+    }
+
     func reader(segment: Int64) throws(Fault) -> SegmentReader {
+        if let known = held.withLock({ $0[segment] }) { return known }
         guard let handle = handles[segment] else { preconditionFailure("a segment of the snapshot") }
         do throws(Fault) {
             return try context.segmentFiles.reader(handle)

@@ -32,12 +32,14 @@ extension StoreEngine {
     }
 
     private func explain(_ query: SelectQuery) throws(Fault) -> [String] {
-        let source = QuerySnapshot(context, try snapshot(), missingIsDamage: false)
-        return try NativeQuery(query, source: source, environment: queryEnvironment).explain()
+        try onSnapshot { (published, missingIsDamage) throws(Fault) in
+            let source = QuerySnapshot(context, published, missingIsDamage: missingIsDamage)
+            return try NativeQuery(query, source: source, environment: queryEnvironment).explain()
+        }
     }
 
     private func explain(_ statement: GeneralStatement) throws(Fault) -> [String] {
-        let run = try GeneralRun.sqlite(self, statement)
+        let run = try GeneralRun.sqlite(self, statement, try snapshot(), false, holdsFiles: false)
         defer { run.close() }
         return ["engine: SQLite over the store's scan, because of \(statement.reason)"] + (try run.explain())
     }
@@ -57,6 +59,8 @@ final class NativeRun: QueryRun {
     private let engine: StoreEngine
     private let query: SelectQuery
     private var native: NativeQuery?
+    /// What ended it early: said again when asked for more, since an end would look like all the rows.
+    private var failure: Fault?
     private var attempts = 1
     private var hasBegun = false
     private var returned = 0
@@ -68,7 +72,12 @@ final class NativeRun: QueryRun {
         self.engine = engine
         self.query = query
         let start = engine.monotonicNanoseconds
-        let native = try NativeRun.begin(engine, query, published, missingIsDamage: false)
+        var first: Published? = published
+        let native = try engine.onSnapshot { (fresh, missingIsDamage) throws(Fault) in
+            // The names in the question were looked up in this snapshot; a newer one has them as well.
+            defer { first = nil }
+            return try NativeRun.begin(engine, query, first ?? fresh, missingIsDamage: missingIsDamage)
+        }
         self.native = native
         columns = native.columns.map { QueryColumn(name: $0.name, isTime: $0.isTime) }
         nanoseconds = engine.monotonicNanoseconds - start
@@ -78,33 +87,48 @@ final class NativeRun: QueryRun {
         _ engine: StoreEngine, _ query: SelectQuery, _ published: Published, missingIsDamage: Bool
     ) throws(Fault) -> NativeQuery {
         let source = QuerySnapshot(engine.context, published, missingIsDamage: missingIsDamage)
-        return try NativeQuery(query, source: source, environment: engine.queryEnvironment)
+        let native = try NativeQuery(query, source: source, environment: engine.queryEnvironment)
+        // A writer keeps what it merges away open for its own snapshots.
+        if engine.lane == nil { try source.hold(native.streamedSegments) }
+        return native
     }
 
     func nextBatch() throws(Fault) -> QueryBatch? {
+        if let failure { throw failure }
         let start = engine.monotonicNanoseconds
         defer { nanoseconds += engine.monotonicNanoseconds - start }
-        while let native {
-            do throws(Fault) {
-                let rows = try native.next()
-                counts = native.counts
-                hasBegun = true
-                guard let rows else {
-                    close()
-                    return nil
-                }
+        do throws(Fault) {
+            while let native {
+                try engine.requireOpen()
+                guard let rows = try next(of: native) else { continue }
                 let count = rows.first?.count ?? 0
                 returned += count
                 if count > 0 { return QueryBatch(columns: rows, count: count) }
-            } catch {
-                // Another process merged a segment away: the same question of a new snapshot, if nothing was said yet.
-                guard error.code == .notFound, !hasBegun, attempts <= CursorRun.attemptsMax else { throw error }
-                attempts += 1
-                self.native = try NativeRun.begin(
-                    engine, query, try engine.snapshot(), missingIsDamage: attempts > CursorRun.attemptsMax)
             }
+            return nil
+        } catch {
+            close()
+            failure = error
+            throw error
         }
-        return nil
+    }
+
+    /// `nil` at the end, which closes the run, and when another query took this one's place.
+    private func next(of native: NativeQuery) throws(Fault) -> [[SQLValue]]? {
+        do throws(Fault) {
+            let rows = try native.next()
+            counts = native.counts
+            hasBegun = true
+            if rows == nil { close() }
+            return rows
+        } catch {
+            // Another process merged a segment away: the same question of a new snapshot, if nothing was said yet.
+            guard error.code == .notFound, !hasBegun, attempts <= CursorRun.attemptsMax else { throw error }
+            attempts += 1
+            self.native = try NativeRun.begin(
+                engine, query, try engine.snapshot(), missingIsDamage: attempts > CursorRun.attemptsMax)
+            return nil
+        }
     }
 
     var statistics: QueryStatistics {

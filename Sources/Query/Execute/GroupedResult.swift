@@ -79,8 +79,8 @@ struct GroupedResult {
         let needed = wanted.sorted()
         let ordering = RowOrdering(query.orderBy)
         // The first few of many are kept in a heap.
-        let few = query.isDistinct || query.orderBy.isEmpty ? nil : query.limit.map { $0 + query.offset }
-        let top = few.flatMap { $0 * 4 < table.count ? TopRows($0, ordering) : nil }
+        let few = query.isDistinct || query.orderBy.isEmpty ? nil : query.rowsWanted
+        let top = few.flatMap { $0 < table.count / 4 ? TopRows($0, ordering) : nil }
         var found: [SortedRow] = []
         if top == nil { found.reserveCapacity(table.count) }
         groups: for group in 0..<table.count {
@@ -108,7 +108,7 @@ struct GroupedResult {
         }
         // Rows made equal by DISTINCT are counted after they were made.
         let start = query.isDistinct ? 0 : min(query.offset, found.count)
-        let end = query.isDistinct ? found.count : query.limit.map { min(found.count, start + $0) } ?? found.count
+        let end = query.isDistinct ? found.count : query.rowsWanted.map { min(found.count, $0) } ?? found.count
         return found[start..<end].map(\.row)
     }
 
@@ -122,7 +122,7 @@ struct GroupedResult {
             if seen.count > known { kept.append(row) }
         }
         let start = min(plan.query.offset, kept.count)
-        let end = plan.query.limit.map { min(kept.count, start + $0) } ?? kept.count
+        let end = plan.query.rowsWanted.map { min(kept.count, $0) } ?? kept.count
         return columns.map { column in kept[start..<end].map { column[$0] } }
     }
 }

@@ -60,7 +60,7 @@ extension NativeQuery {
             lines.append("groups: \(grouped.keys.count) keys, \(grouped.calls.count) aggregates, by codes")
         }
         if !query.orderBy.isEmpty {
-            let few = query.limit.map { $0 + query.offset <= TopRows.sizeMax } ?? false
+            let few = query.rowsWanted.map { $0 <= TopRows.sizeMax } ?? false
             lines.append(
                 plan.grouped != nil
                     ? "order: groups are sorted"

@@ -76,6 +76,12 @@ package final class NativeQuery {
         if query.limit == 0 { isDone = true }
     }
 
+    /// The segments read by a query that hands out rows before it has read all of them; of others none.
+    package var streamedSegments: Set<Int64> {
+        guard plan.grouped == nil, plan.query.orderBy.isEmpty else { return [] }
+        return Set(units.lazy.filter { !$0.isMemory }.map(\.key.segment))
+    }
+
     /// The next rows, a column each; `nil` at the end.
     package func next() throws(Fault) -> [[SQLValue]]? {
         if isDone { return nil }
@@ -234,8 +240,7 @@ package final class NativeQuery {
 
     private func orderedRows() throws(Fault) -> [[SQLValue]] {
         let ordering = RowOrdering(plan.query.orderBy)
-        let wanted = plan.query.limit.map { $0 + plan.query.offset }
-        if let wanted, wanted <= TopRows.sizeMax {
+        if let wanted = plan.query.rowsWanted, wanted <= TopRows.sizeMax {
             let rows = try topRows(wanted, ordering)
             let range = min(plan.query.offset, rows.count)..<rows.count
             return try Materialiser(workers[0], units, source).values(Array(rows[range]))

@@ -37,6 +37,14 @@ package struct SelectQuery: Hashable, Sendable {
 
     package init(items: [SelectItem]) { self.items = items }
 
+    /// How many rows in all are of interest: those passed over and those given; `nil` is all.
+    package var rowsWanted: Int? {
+        limit.map { limit in
+            let (sum, overflow) = limit.addingReportingOverflow(offset)
+            return overflow ? .max : sum
+        }
+    }
+
     /// Whether rows are groups of events: with a GROUP BY, or with an aggregate anywhere.
     package var isGrouped: Bool {
         !groupBy.isEmpty || having != nil || items.contains { $0.expression.hasAggregate }
