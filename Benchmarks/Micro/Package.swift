@@ -28,6 +28,7 @@ let package = Package(
                 .product(name: "Benchmark", package: "benchmark"),
             ],
             path: "Benchmarks/StoreBenchmarks",
+            packageAccess: false,  // to this package, whose name SwiftPM would put after the store's
             swiftSettings: [.unsafeFlags(["-package-name", storePackage])],
             plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
     ]

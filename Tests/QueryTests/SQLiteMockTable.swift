@@ -112,7 +112,10 @@ final class MockTable: EventTable {
         case (.text(let a), .text(let b)): return Text.order(a, b)
         case (.text, _): return 1
         case (_, .text): return -1
-        case (.integer(let a), .double(let b)): return a == Int64(exactly: b) ? 0 : Double(a) < b ? -1 : 1
+        case (.integer(let a), .double(let b)):
+            if b >= 0x1p63 || b < -0x1p63 { return b > 0 ? -1 : 1 }
+            let whole = Int64(b)
+            return a != whole ? (a < whole ? -1 : 1) : b == Double(whole) ? 0 : b > Double(whole) ? -1 : 1
         case (.double(let a), .integer(let b)): return -order(.integer(b), .double(a))
         case (.double(let a), .double(let b)): return a < b ? -1 : a > b ? 1 : 0
         default: return 0

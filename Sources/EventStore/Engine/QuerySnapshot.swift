@@ -36,6 +36,7 @@ final class QuerySnapshot: ScanSource {
 
     func plan(_ scope: ScanScope) throws(Fault) -> UnitPlan {
         var plan = UnitPlan(units: [])
+        if scope.entities == nil { try readIndex(scope) }
         for handle in published.segments.all {
             plan.segments += 1
             guard handle.times.overlaps(scope.times) else {
@@ -46,6 +47,16 @@ final class QuerySnapshot: ScanSource {
         }
         addMemory(scope, &plan)
         return plan
+    }
+
+    /// Brings the index of several segments into memory at once, on all cores.
+    private func readIndex(_ scope: ScanScope) throws(Fault) {
+        let missing = published.segments.all.filter { $0.times.overlaps(scope.times) && !$0.hasEntries }
+        guard missing.count > 1 else { return }
+        let catalog = context.catalog
+        try Workers.run(missing.count, threads: context.threads) { (number) throws(Fault) in
+            _ = try missing[number].units(catalog)
+        }
     }
 
     private func add(_ handle: SegmentHandle, _ scope: ScanScope, _ plan: inout UnitPlan) throws(Fault) {

@@ -83,6 +83,8 @@ struct StatementTraits {
     let isCompound: Bool
     /// The list of some `IN` comes from a SELECT, whose column may have an affinity.
     let selectsLists: Bool
+    /// A comparison may have another order of text. SQLite makes `a = x COLLATE NOCASE OR a = y` a plain `a IN (x, y)`.
+    let hasCollation: Bool
     /// Rows may be told apart by their rowid: scans of an `OR`, outer joins to the right, a mention of it.
     let needsRowNumbers: Bool
     /// Names given to results that are times: `time_bucket(…) AS day`.
@@ -92,6 +94,7 @@ struct StatementTraits {
         let tokens = SQLTokens(text).tokens
         hasCast = tokens.contains("cast")
         isCompound = !Set(tokens).isDisjoint(with: ["union", "intersect", "except", "values"])
+        hasCollation = tokens.contains("collate")
         needsRowNumbers = !Set(tokens).isDisjoint(with: ["or", "right", "full", "rowid", "oid", "_rowid_"])
         selectsLists = tokens.indices.contains { index in
             guard tokens[index] == "in" else { return false }

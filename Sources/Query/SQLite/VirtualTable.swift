@@ -72,6 +72,7 @@ final class VirtualTable {
             return nil
         }
         guard operation == .equal, sqlite3_vtab_in(info, Int32(index), -1) != 0 else { return operation }
+        guard !context.traits.hasCollation else { return nil }
         _ = sqlite3_vtab_in(info, Int32(index), 1)
         return .oneOf
     }

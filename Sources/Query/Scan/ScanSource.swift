@@ -67,9 +67,16 @@ package final class UnitIndex: Sendable {
     package init(_ entries: [SegmentEntityEntry]) {
         entities = entries.map(\.entity)
         rows = entries.map(\.rows)
-        var sums: [UInt32: Int] = [:]
-        for entry in entries { for count in entry.types { sums[count.type, default: 0] += count.rows } }
-        types = sums.sorted { $0.key < $1.key }.map { TypeCount(type: $0.key, rows: $0.value) }
+        // Numbers of types are small.
+        var sums: [Int] = []
+        for entry in entries {
+            for count in entry.types {
+                let number = Int(count.type)
+                if number >= sums.count { sums += repeatElement(0, count: number + 1 - sums.count) }
+                sums[number] += count.rows
+            }
+        }
+        types = sums.indices.filter { sums[$0] > 0 }.map { TypeCount(type: UInt32($0), rows: sums[$0]) }
     }
 }
 

@@ -6,6 +6,14 @@
 
 import EventStoreCore
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// The distinct values behind the codes of a vector; code 0 is NULL and has no entry.
 ///
 /// `@unchecked Sendable`: filled by one thread before anybody else sees it, never changed after.
@@ -145,14 +153,23 @@ extension Vector {
     ) -> Vector {
         var least = Int64.max
         var greatest = Int64.min
-        for row in 0..<count {
-            if let nulls, nulls[row] != 0 { continue }
-            least = min(least, values[row])
-            greatest = max(greatest, values[row])
-        }
-        if least > greatest { return absent(count: count) }
-        let range = UInt64(bitPattern: greatest &- least)
         let keptNulls = copy(nulls, count)
+        if let keptNulls {
+            for row in 0..<count where keptNulls[row] == 0 {
+                least = min(least, values[row])
+                greatest = max(greatest, values[row])
+            }
+        } else {
+            for row in 0..<count {
+                least = min(least, values[row])
+                greatest = max(greatest, values[row])
+            }
+        }
+        if least > greatest {
+            keptNulls?.deallocate()
+            return absent(count: count)
+        }
+        let range = UInt64(bitPattern: greatest &- least)
         func make<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type, base: Int64) -> Vector {
             let target = UnsafeMutablePointer<T>.allocate(capacity: max(count, 1))
             for row in 0..<count { target[row] = T(truncatingIfNeeded: values[row] &- base) }
@@ -192,7 +209,7 @@ extension Vector {
     }
 
     private static func copy(_ nulls: UnsafePointer<UInt8>?, _ count: Int) -> UnsafeMutablePointer<UInt8>? {
-        guard let nulls, (0..<count).contains(where: { nulls[$0] != 0 }) else { return nil }
+        guard let nulls, count > 0, memchr(nulls, 1, count) != nil else { return nil }
         let target = UnsafeMutablePointer<UInt8>.allocate(capacity: max(count, 1))
         target.update(from: nulls, count: count)
         return target
@@ -216,33 +233,52 @@ extension Vector {
     private func addCodes(to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner) {
         switch form {
         case .absent, .ids: return
-        case .codes(let dictionary):
-            var known = [UInt32](repeating: 0, count: dictionary.count + 1)
-            for row in 0..<count {
-                let code = Int(element(row))
-                if code == 0 { continue }
-                if known[code] == 0 { known[code] = interner.codeOfIdentical(dictionary.value(UInt32(code))) }
-                codes[row] = known[code]
-            }
-        case .integers(let base):
-            // By their offset from the least, where that is small.
-            let range = UInt64(bitPattern: greatest &- least)
-            var known = [UInt32](repeating: 0, count: range < 1 << 16 ? Int(range) + 1 : 0)
-            for row in 0..<count {
-                if let nulls, nulls[row] != 0 { continue }
-                let value = base &+ Int64(bitPattern: element(row))
-                if known.isEmpty {
-                    codes[row] = interner.code(integer: value)
-                    continue
-                }
-                let place = Int(value &- least)
-                if known[place] == 0 { known[place] = interner.code(integer: value) }
-                codes[row] = known[place]
+        case .codes, .integers:
+            switch width {
+            case 1: addCodes(of: data.assumingMemoryBound(to: UInt8.self), to: codes, interner)
+            case 2: addCodes(of: data.assumingMemoryBound(to: UInt16.self), to: codes, interner)
+            case 4: addCodes(of: data.assumingMemoryBound(to: UInt32.self), to: codes, interner)
+            default: addCodes(of: data.assumingMemoryBound(to: UInt64.self), to: codes, interner)
             }
         case .doubles:
             for row in 0..<count {
                 if let nulls, nulls[row] != 0 { continue }
                 codes[row] = interner.codeOfIdentical(value(row))
+            }
+        }
+    }
+
+    /// By element, each looked up once where elements are small.
+    private func addCodes<T: FixedWidthInteger & UnsignedInteger>(
+        of elements: UnsafeMutablePointer<T>, to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner
+    ) {
+        let isCoded = if case .codes = form { true } else { false }
+        let size: Int
+        switch form {
+        case .codes(let dictionary): size = dictionary.count + 1
+        default:
+            let range = UInt64(bitPattern: greatest &- least)
+            size = range < 1 << 16 ? Int(range) + 1 : 0
+        }
+        func code(_ element: Int) -> UInt32 {
+            switch form {
+            case .codes(let dictionary): interner.codeOfIdentical(dictionary.value(UInt32(element)))
+            case .integers(let base): interner.code(integer: base &+ Int64(element))
+            default: 0
+            }
+        }
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: max(size, 1)) { known in
+            known.update(repeating: 0)
+            for row in 0..<count {
+                if let nulls, nulls[row] != 0 { continue }
+                let element = Int(truncatingIfNeeded: elements[row])
+                if isCoded, element == 0 { continue }
+                if size == 0 {
+                    codes[row] = code(element)
+                    continue
+                }
+                if known[element] == 0 { known[element] = code(element) }
+                codes[row] = known[element]
             }
         }
     }

@@ -112,10 +112,11 @@ struct Population {
             id: random.percent(85) ? id : nil, attributes: attributes)
     }
 
-    /// Three rounds of appends and flushes, perhaps a compaction after the second, then rows that stay in the journal.
+    /// Four rounds of appends and flushes, perhaps a compaction after the second, so that even a store of one partition
+    /// has three segments; then rows that mostly stay in the journal.
     private mutating func plan(_ random: inout SeededGenerator) {
         let count = events.count
-        let ends = [count * 35 / 100, count * 60 / 100, count * 80 / 100, count]
+        let ends = [count * 25 / 100, count * 45 / 100, count * 65 / 100, count * 80 / 100, count]
         let isCompacted = random.percent(50)
         let isReopened = random.percent(30)
         let isAllFlushed = random.percent(15)
@@ -126,7 +127,7 @@ struct Population {
                 steps.append(.append(start..<next))
                 start = next
             }
-            if round < 3 || isAllFlushed { steps.append(.flush) }
+            if round < 4 || isAllFlushed { steps.append(.flush) }
             if round == 1, isCompacted { steps.append(.compact) }
         }
         if isReopened { steps.append(.reopen) }
