@@ -143,16 +143,21 @@ public struct QueryBatches: AsyncSequence, Sendable {
 
     /// All rows, as arrays, with the columns they have. Costs memory for all of them.
     public func rows() async throws -> (columns: [QueryColumn], rows: [[QueryValue]]) {
-        let begin = begin
-        return try await offload {
-            let cursor = try begin()
-            return (cursor.columns, try cursor.rows())
+        let box = QueryBox(begin)
+        var rows: [[QueryValue]] = []
+        while true {
+            try Task.checkCancellation()
+            guard let batch = try await offload({ try box.next() }) else { break }
+            for row in 0..<batch.count { rows.append(batch.columns.indices.map { batch[row, $0] }) }
         }
+        return (box.columns, rows)
     }
 
     public struct Iterator: AsyncIteratorProtocol {
         let box: QueryBox
+        /// Throws `CancellationError` in a task that was cancelled.
         public mutating func next() async throws -> QueryBatch? {
+            try Task.checkCancellation()
             let box = box
             return try await offload { try box.next() }
         }
@@ -165,6 +170,9 @@ final class QueryBox: @unchecked Sendable {
     private let begin: @Sendable () throws -> QueryCursor
     private var cursor: QueryCursor?
     init(_ begin: @escaping @Sendable () throws -> QueryCursor) { self.begin = begin }
+
+    /// None before the first `next()`.
+    var columns: [QueryColumn] { cursor?.columns ?? [] }
 
     func next() throws -> QueryBatch? {
         let current = try cursor ?? begin()

@@ -93,7 +93,7 @@ final class QuerySnapshot: ScanSource {
                 ScanUnit(
                     key: .entity(segment: segment, entry.entity, slice: index),
                     rows: .segment(entries: [entry], slice: slice), times: entry.minTime...entry.maxTime,
-                    rowCount: entry.rows))
+                    rowCount: entry.rows * (index + 1) / count - entry.rows * index / count))
         }
     }
 

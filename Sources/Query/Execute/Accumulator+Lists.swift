@@ -208,10 +208,10 @@ final class QuantileAccumulator: Accumulator {
         guard case .literal(let literal) = call.arguments[1].node, let p = literal.asDouble, p >= 0, p <= 1 else {
             throw Fault(.invalid, "quantile(x, p) takes a constant p from 0 to 1")
         }
-        if let known = prepared[group]?[p] { return .double(known) }
+        if let known = prepared[group]?[p] { return .real(known) }
         var selection = selections[group] ?? QuantileSelection(all(group))
         defer { selections[group] = selection }
-        return selection.select(p).map { .double($0) } ?? .null
+        return selection.select(p).map { .real($0) } ?? .null
     }
 
     /// Selects for several groups at once, in parallel.
@@ -351,7 +351,9 @@ struct QuantileSelection {
         let low = nth(lower)
         let fraction = position - Double(lower)
         if fraction == 0 || lower + 1 >= values.count { return low }
-        return low + (nth(lower + 1) - low) * fraction
+        let high = nth(lower + 1)
+        // Between equal infinities there is nothing to interpolate.
+        return low == high ? low : low + (high - low) * fraction
     }
 
     private mutating func nth(_ n: Int) -> Double {

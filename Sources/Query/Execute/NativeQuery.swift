@@ -118,22 +118,39 @@ package final class NativeQuery {
     // MARK: Workers
 
     /// Calls `body` for each unit, on as many threads as are worth it. Workers are kept.
+    ///
+    /// - Parameter goesOn: asked before each unit but the first; at false the units not begun are left out.
+    /// - Returns: how many units were done: the first ones.
+    @discardableResult
     private func forEachUnit(
-        _ units: [ScanUnit], _ body: @escaping @Sendable (QueryWorker, Int, ScanUnit) throws(Fault) -> Void
-    ) throws(Fault) {
+        _ units: [ScanUnit], while goesOn: (@Sendable () -> Bool)? = nil,
+        _ body: @escaping @Sendable (QueryWorker, Int, ScanUnit) throws(Fault) -> Void
+    ) throws(Fault) -> Int {
         let rows = units.reduce(0) { $0 + $1.rowCount }
         let threads = rows < NativeQuery.parallelRowsMin ? 1 : max(1, min(environment.threads, units.count))
         while workers.count < threads { workers.append(try QueryWorker(plan, source, environment)) }
         if threads == 1 {
-            for (index, unit) in units.enumerated() { try body(workers[0], index, unit) }
-            return
+            for (index, unit) in units.enumerated() {
+                if index > 0, let goesOn, !goesOn() { return index }
+                try body(workers[0], index, unit)
+            }
+            return units.count
         }
         let next = SharedCounter()
         let crew = Crew(workers)
         try environment.parallel(threads) { (number) throws(Fault) in
-            while let index = next.take(below: units.count) { try body(crew.workers[number], index, units[index]) }
+            do throws(Fault) {
+                while goesOn?() ?? true, let index = next.take(below: units.count) {
+                    try body(crew.workers[number], index, units[index])
+                }
+            } catch {
+                // The others need not go on for an answer that nobody gets.
+                next.stop()
+                throw error
+            }
             crew.workers[number].groups?.accumulators.forEach { $0.seal() }
         }
+        return min(units.count, next.taken)
     }
 
     private func checkBudget(_ bytes: Int) throws(Fault) {
@@ -190,32 +207,38 @@ package final class NativeQuery {
                 isDone = true
                 return nil
             }
-            let wave = Array(units[nextUnit..<min(units.count, nextUnit + waveUnits)])
-            nextUnit += wave.count
-            let loadsLate = !isSelective
-            let source = source
-            let results = Guardedly<[[[SQLValue]]]>(Array(repeating: [], count: wave.count))
-            try forEachUnit(wave) { (worker, index, unit) throws(Fault) in
-                guard try worker.filter(unit, loadsLate: loadsLate) else { return }
-                let values: [[SQLValue]]
-                if !loadsLate, worker.context.selection.count * 16 < unit.rowCount {
-                    values = try Materialiser(worker, wave, source).values(worker.selectedRows(index))
-                } else {
-                    values = try worker.items()
-                }
-                results.change { $0[index] = values }
-            }
-            var joined: [[SQLValue]] = Array(repeating: [], count: columns.count)
-            for result in results.value where !result.isEmpty {
-                for column in joined.indices { joined[column] += result[column] }
-            }
-            ready = joined
-            readyPosition = 0
-            // Few rows of a wave: larger ones, and values are read only of the rows that are wanted.
-            let found = joined.first?.count ?? 0
-            if found < NativeQuery.batchRows { waveUnits = min(waveUnits * 2, environment.threads * 64) }
-            isSelective = found * 16 < wave.reduce(0) { $0 + $1.rowCount }
+            try scanWave()
         }
+    }
+
+    /// Scans the next units. A wave ends early when it has the rows that are wanted, or as many as memory should hold.
+    private func scanWave() throws(Fault) {
+        let wave = Array(units[nextUnit..<min(units.count, nextUnit + waveUnits)])
+        let source = source
+        let wanted = plan.query.rowsWanted.map { $0 - skipped - returned } ?? .max
+        // Values of few rows are read when it is known which.
+        let loadsLate = !isSelective && wanted >= NativeQuery.batchRows
+        let bytesMax = max(1, environment.memoryBudget / 4)
+        let results = Guardedly(WaveRows(units: wave.count))
+        let done = try forEachUnit(wave, while: { results.value.count < wanted && results.value.bytes < bytesMax }) {
+            (worker, index, unit) throws(Fault) in
+            guard try worker.filter(unit, loadsLate: loadsLate) else { return }
+            worker.context.keepFirst(wanted)
+            let values: [[SQLValue]]
+            if !loadsLate, worker.context.selection.count * 16 < unit.rowCount {
+                values = try Materialiser(worker, wave, source).values(worker.selectedRows(index))
+            } else {
+                values = try worker.items()
+            }
+            results.change { $0.add(values, index) }
+        }
+        nextUnit += done
+        let found = results.value.count
+        ready = results.value.joined(columns.count)
+        readyPosition = 0
+        // Few rows of a wave: larger ones, and values are read only of the rows that are wanted.
+        if found < NativeQuery.batchRows { waveUnits = min(waveUnits * 2, environment.threads * 64) }
+        isSelective = found * 16 < wave.prefix(done).reduce(0) { $0 + $1.rowCount }
     }
 
     /// Rows of the wave at hand, between offset and limit.
@@ -294,9 +317,49 @@ package final class NativeQuery {
     }
 }
 
+/// The rows that the units of a wave gave, a column each.
+private struct WaveRows {
+    private var units: [[[SQLValue]]]
+    private(set) var count = 0
+    private(set) var bytes = 0
+
+    init(units: Int) { self.units = Array(repeating: [], count: units) }
+
+    mutating func add(_ values: [[SQLValue]], _ unit: Int) {
+        units[unit] = values
+        count += values.first?.count ?? 0
+        for column in values { bytes += WaveRows.byteCount(column) }
+    }
+
+    /// In order of the units.
+    func joined(_ columnCount: Int) -> [[SQLValue]] {
+        var joined: [[SQLValue]] = Array(repeating: [], count: columnCount)
+        for unit in units where !unit.isEmpty {
+            for column in joined.indices { joined[column] += unit[column] }
+        }
+        return joined
+    }
+
+    /// Of some of many texts for all.
+    private static func byteCount(_ values: [SQLValue]) -> Int {
+        let step = max(1, values.count / 256)
+        var texts = 0
+        for index in stride(from: 0, to: values.count, by: step) {
+            if case .text(let text) = values[index] { texts += text.string.utf8.count + 16 }
+        }
+        return values.count * MemoryLayout<SQLValue>.stride + texts * step
+    }
+}
+
 /// Hands out numbers to threads.
 final class SharedCounter: Sendable {
     private let next = Atomic<Int>(0)
+
+    /// How many were handed out; more than there are once all are.
+    var taken: Int { next.load(ordering: .acquiring) }
+
+    /// From now on nothing is handed out.
+    func stop() { next.store(Int.max / 2, ordering: .relaxed) }
 
     func take(below count: Int) -> Int? {
         let index = next.add(1, ordering: .relaxed).oldValue

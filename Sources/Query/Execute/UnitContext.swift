@@ -48,6 +48,11 @@ final class UnitContext {
         selection = Selection(rows: nil, count: count ?? 0)
     }
 
+    /// Keeps the first of the selected rows, so many at most.
+    func keepFirst(_ count: Int) {
+        if count < selection.count { selection.count = max(count, 0) }
+    }
+
     /// Makes sure that these columns are there.
     func load(_ numbers: [Int]) throws(Fault) {
         guard let unit else { return }

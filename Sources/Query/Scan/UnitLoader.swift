@@ -49,12 +49,12 @@ final class UnitLoader {
     private func read(
         _ unit: ScanUnit, _ entries: [SegmentEntityEntry], _ slice: ScanUnit.Slice, _ run: LoadRun
     ) throws(Fault) {
-        run.reserve(unit.rowCount)
         // Of whole entities, who and how many is known without looking.
         if run.needsOnlyEntity, slice.count == 1 {
             for entry in entries { run.addEntity(entry.entity, rows: entry.rows) }
             return
         }
+        if slice.count == 1 { run.reserve(unit.rowCount) }
         let reader = try source.reader(segment: unit.key.segment)
         counts.bytesRead += entries.reduce(0) { $0 + $1.headLength }
         if entries.count >= UnitLoader.prefetchEntriesMin { try scanner.prefetch(reader) }
@@ -62,6 +62,7 @@ final class UnitLoader {
             try scanner.open(reader, entry)
             let blocks = scanner.blockCount
             let range = blocks * slice.index / slice.count..<blocks * (slice.index + 1) / slice.count
+            if slice.count > 1 { run.reserve(range.reduce(0) { $0 + scanner.block($1).rows }) }
             for block in range {
                 counts.blocksRead += 1
                 try run.add(scanner, entry, block)

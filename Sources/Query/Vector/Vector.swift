@@ -23,15 +23,20 @@ package final class VectorDictionary: @unchecked Sendable {
     private let texts = UnsafeMutablePointer<StringTable>.allocate(capacity: 1)
     /// All entries of a dictionary in which not all are texts.
     let values: [SQLValue]?
+    private let valuesBytes: Int
 
     init() {
         texts.initialize(to: StringTable(capacity: 16))
         values = nil
+        valuesBytes = 0
     }
 
     init(values: [SQLValue]) {
         texts.initialize(to: StringTable(capacity: 1))
         self.values = values
+        valuesBytes = values.reduce(0) { sum, value in
+            if case .text(let text) = value { sum + 48 + text.string.utf8.count } else { sum + 48 }
+        }
     }
 
     deinit {
@@ -42,7 +47,7 @@ package final class VectorDictionary: @unchecked Sendable {
     var isText: Bool { values == nil }
     /// Entries without NULL.
     var count: Int { values?.count ?? texts.pointee.count }
-    var byteCount: Int { values.map { $0.count * 48 } ?? texts.pointee.byteCount }
+    var byteCount: Int { isText ? texts.pointee.byteCount : valuesBytes }
 
     @inline(__always)
     func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 { texts.pointee.intern(bytes) &+ 1 }
