@@ -6,6 +6,8 @@ import Synchronization
 /// A column of a unit, by name.
 enum UnitColumnID: Hashable, Sendable {
     case entity, type, timestamp, sequence, received, id
+    /// Four bytes of each id: enough to pass over the units that do not have one.
+    case idHash
     case attribute(UInt32)
     /// Which attributes the unit has at all.
     case attributeList
