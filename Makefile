@@ -20,7 +20,7 @@ bench-questions:
 	./scripts/bootstrap
 	python3 Benchmarks/questions.py $(ARGS)
 
-# Codecs, sealing, parsing, filters and groups; counts of allocations, objects and retains against
+# Codecs, sealing, parsing, filters and groups; counts of allocations and retains against
 # Benchmarks/Micro/Thresholds. ARGS="--update" accepts what is measured, ARGS="--run" only shows it.
 bench-micro:
 	./scripts/bootstrap

@@ -5,7 +5,7 @@
     python3 Benchmarks/micro.py --update    accepts what is measured as the new thresholds
     python3 Benchmarks/micro.py --run       only shows it; what follows goes to `swift package benchmark`
 
-Counts of allocations, objects and retains do not depend on the machine; times are shown and not checked.
+Counts of allocations and retains do not depend on the machine; times are shown and not checked.
 """
 
 import pathlib

@@ -135,13 +135,13 @@ struct PairSet: ~Copyable {
 /// `quantile(x, p)` for any number of p of one x: keeps all numbers of a group, selects when asked.
 final class QuantileAccumulator: Accumulator {
     private var groups = GrowableBuffer<UInt32>()
-    private var values = GrowableBuffer<Double>()
+    private var numbers = NumberList()
     private var groupCount = 0
     /// Of workers merged into this one: their numbers, and their group of each group here.
     private var others: [(part: QuantileAccumulator, group: [Int: UInt32])] = []
     /// Once brought together by group: where each begins.
     private var starts: [Int] = []
-    private var sorted = GrowableBuffer<Double>()
+    private var sorted = NumberList()
     /// The numbers of a group that was asked for, partly in order.
     private var selections: [Int: QuantileSelection] = [:]
     /// Quantiles of groups, by share, found ahead.
@@ -150,27 +150,26 @@ final class QuantileAccumulator: Accumulator {
     func grow(to groups: Int) { groupCount = max(groupCount, groups) }
 
     func update(_ groups: UnsafePointer<UInt32>, _ count: Int, _ arguments: [Dense]) {
-        guard let numbers = arguments.first else { return }
-        let start = values.count
-        values.reserve(count)
+        guard let arguments = arguments.first else { return }
         self.groups.reserve(count)
-        let target = values.base
-        let targetGroups = self.groups.base
-        var place = start
-        for index in 0..<count {
-            if numbers.isNull(index) { continue }
-            switch numbers.form {
-            case .integers(let list): target[place] = Double(list[index])
-            case .doubles(let list): target[place] = list[index]
-            default:
-                guard let number = numbers.value(index).asDouble else { continue }
-                target[place] = number
+        let start = numbers.count
+        let target = self.groups.base + start
+        var place = 0
+        if case .integers(let list) = arguments.form {
+            numbers.append(list, nulls: arguments.nulls, count: count)
+            for index in 0..<count {
+                target[place] = groups[index]
+                place &+= arguments.isNull(index) ? 0 : 1
             }
-            targetGroups[place] = groups[index]
-            place &+= 1
+        } else {
+            for index in 0..<count {
+                guard let number = arguments.value(index).asDouble else { continue }
+                numbers.append(number)
+                target[place] = groups[index]
+                place &+= 1
+            }
         }
-        values.truncate(to: place)
-        self.groups.truncate(to: place)
+        self.groups.truncate(to: start + place)
     }
 
     func merge(_ other: any Accumulator, _ map: [UInt32]) {
@@ -183,32 +182,26 @@ final class QuantileAccumulator: Accumulator {
     /// Brings the numbers of each group together, by counting.
     func seal() {
         guard starts.isEmpty else { return }
-        let count = values.count
+        let count = groups.count
         var starts = [Int](repeating: 0, count: groupCount + 1)
         var next = [Int](repeating: 0, count: groupCount)
-        let numbers = values.base
-        let groups = groups.base
-        sorted.resize(to: count, filling: 0)
-        let target = sorted.base
-        for index in 0..<count { starts[Int(groups[index]) + 1] += 1 }
+        let list = groups.base
+        for index in 0..<count { starts[Int(list[index]) + 1] += 1 }
         for group in 0..<groupCount {
             starts[group + 1] += starts[group]
             next[group] = starts[group]
         }
-        next.withUnsafeMutableBufferPointer { next in
-            for index in 0..<count {
-                let group = Int(groups[index])
-                target[next[group]] = numbers[index]
-                next[group] &+= 1
-            }
-        }
+        sorted = numbers.scattered(by: list, count: count, next: &next)
         self.starts = starts
+        // What is sorted is not needed unsorted.
+        numbers = NumberList()
+        groups = GrowableBuffer<UInt32>()
     }
 
-    private func numbers(_ group: Int) -> UnsafeBufferPointer<Double> {
+    private func add(_ group: Int, to all: inout [Double]) {
         seal()
-        guard group + 1 < starts.count else { return UnsafeBufferPointer(start: nil, count: 0) }
-        return UnsafeBufferPointer(start: sorted.base + starts[group], count: starts[group + 1] - starts[group])
+        guard group + 1 < starts.count else { return }
+        sorted.add(starts[group]..<starts[group + 1], to: &all)
     }
 
     func result(_ group: Int, _ call: AggregateCall) throws(Fault) -> SQLValue {
@@ -226,7 +219,8 @@ final class QuantileAccumulator: Accumulator {
         _ chosen: [Int], _ shares: [Double],
         _ parallel: (Int, @escaping @Sendable (Int) throws(Fault) -> Void) throws(Fault) -> Void
     ) throws(Fault) {
-        guard chosen.count > 1, values.count > QuantileAccumulator.parallelMin else { return }
+        seal()
+        guard chosen.count > 1, sorted.count > QuantileAccumulator.parallelMin else { return }
         let lists = chosen.map { all($0) }
         let found = Guardedly<[Int: [Double: Double]]>([:])
         try parallel(chosen.count) { (number) throws(Fault) in
@@ -242,14 +236,103 @@ final class QuantileAccumulator: Accumulator {
     private static let parallelMin = 50_000
 
     private func all(_ group: Int) -> [Double] {
-        var all = Array(numbers(group))
+        var all: [Double] = []
+        add(group, to: &all)
         for (part, groups) in others {
-            if let there = groups[group] { all += part.numbers(Int(there)) }
+            if let there = groups[group] { part.add(Int(there), to: &all) }
         }
         return all
     }
 
-    var byteCount: Int { values.byteCount * 2 + groups.byteCount }
+    var byteCount: Int {
+        // Sorting makes a second copy.
+        numbers.byteCount * 2 + groups.byteCount + sorted.byteCount
+            + others.reduce(0) { $0 + $1.part.byteCount }
+    }
+}
+
+/// Numbers in as little memory as they allow: 4 bytes each as long as all are integers of 32 bits.
+struct NumberList: ~Copyable {
+    private var small = GrowableBuffer<Int32>()
+    private var large = GrowableBuffer<Double>()
+    private var isSmall = true
+
+    var count: Int { isSmall ? small.count : large.count }
+    var byteCount: Int { small.byteCount + large.byteCount }
+
+    mutating func append(_ number: Double) {
+        if isSmall { widen() }
+        large.append(number)
+    }
+
+    mutating func append(_ list: UnsafePointer<Int64>, nulls: UnsafePointer<UInt8>?, count: Int) {
+        if isSmall, appendSmall(list, nulls, count) { return }
+        if isSmall { widen() }
+        large.reserve(count)
+        for index in 0..<count {
+            if let nulls, nulls[index] != 0 { continue }
+            large.append(Double(list[index]))
+        }
+    }
+
+    /// False, and nothing appended, when a number does not fit.
+    private mutating func appendSmall(
+        _ list: UnsafePointer<Int64>, _ nulls: UnsafePointer<UInt8>?, _ count: Int
+    ) -> Bool {
+        small.reserve(count)
+        let start = small.count
+        let target = small.base
+        var place = start
+        var fits = true
+        for index in 0..<count {
+            let number = Int32(truncatingIfNeeded: list[index])
+            let isNull = nulls.map { $0[index] != 0 } ?? false
+            target[place] = number
+            fits = fits && (isNull || Int64(number) == list[index])
+            place &+= isNull ? 0 : 1
+        }
+        if fits { small.truncate(to: place) }
+        return fits
+    }
+
+    private mutating func widen() {
+        isSmall = false
+        large.reserve(small.count)
+        for index in 0..<small.count { large.append(Double(small.base[index])) }
+        small = GrowableBuffer<Int32>()
+    }
+
+    /// The same numbers, number i at `next[groups[i]]`, which then moves on.
+    func scattered(by groups: UnsafePointer<UInt32>, count: Int, next: inout [Int]) -> NumberList {
+        var list = NumberList()
+        list.isSmall = isSmall
+        func scatter<T: BitwiseCopyable>(_ source: UnsafePointer<T>, _ target: UnsafeMutablePointer<T>) {
+            next.withUnsafeMutableBufferPointer { next in
+                for index in 0..<count {
+                    let group = Int(groups[index])
+                    target[next[group]] = source[index]
+                    next[group] &+= 1
+                }
+            }
+        }
+        if isSmall {
+            list.small.resize(to: count, filling: 0)
+            scatter(small.base, list.small.base)
+        } else {
+            list.large.resize(to: count, filling: 0)
+            scatter(large.base, list.large.base)
+        }
+        return list
+    }
+
+    func add(_ range: Range<Int>, to all: inout [Double]) {
+        all.reserveCapacity(all.count + range.count)
+        if isSmall {
+            for index in range { all.append(Double(small.base[index])) }
+        } else {
+            all += UnsafeBufferPointer(start: large.base + range.lowerBound, count: range.count)
+        }
+    }
 }
 
 /// Linear interpolation between the two nearest ranks: rank p (n - 1), counted from 0. Numbers found before bound the

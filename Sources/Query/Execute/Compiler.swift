@@ -6,6 +6,7 @@ import EventStoreCore
 final class Compiler {
     private(set) var columns: [QueryColumn] = []
     private var numbers: [ColumnName: Int] = [:]
+    private var hashNumber: Int?
     private let source: any ScanSource
     let zones: any ZoneSource
 
@@ -30,6 +31,14 @@ final class Compiler {
         }
         numbers[name] = columns.count
         columns.append(QueryColumn(name: name, source: origin))
+        return columns.count - 1
+    }
+
+    /// The column of short hashes of ids.
+    private var numberOfHash: Int {
+        if let hashNumber { return hashNumber }
+        columns.append(QueryColumn(name: .fixed(.id), source: .unit(.idHash)))
+        hashNumber = columns.count - 1
         return columns.count - 1
     }
 
@@ -71,6 +80,7 @@ final class Compiler {
         default: break
         }
         let columns = numbers(in: expression)
+        if let id = TestAnalysis(expression).id { return .id(id, hash: numberOfHash, column: columns[0]) }
         switch columns.count {
         case 0:
             var slot = SQLValue.null
@@ -81,7 +91,7 @@ final class Compiler {
             return .test(
                 try ColumnTest(
                     column: columns[0], program: try program(expression, columns), numbers: try analysis.numbers(),
-                    text: analysis.text(), id: analysis.id,
+                    text: analysis.text(),
                     search: analysis.search))
         default:
             if case .binary(let operation, _, _) = expression.node, operation.isArithmetic {

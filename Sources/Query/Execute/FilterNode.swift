@@ -21,21 +21,18 @@ final class ColumnTest {
     let numbers: Numbers
     /// Decides a text by its bytes; `nil` takes the program.
     let text: ((UnsafeRawBufferPointer) -> UInt8)?
-    /// The id every matching row has.
-    let id: EventID?
     /// A pattern that is looked for in all texts at once, and whether texts that have it are the wrong ones.
     let search: (pattern: LikePattern, isNegated: Bool)?
 
     init(
         column: Int, program: ScalarProgram, numbers: Numbers, text: ((UnsafeRawBufferPointer) -> UInt8)?,
-        id: EventID? = nil, search: (pattern: LikePattern, isNegated: Bool)? = nil
+        search: (pattern: LikePattern, isNegated: Bool)? = nil
     ) throws(Fault) {
         self.search = search
         self.column = column
         self.program = program
         self.numbers = numbers
         self.text = text
-        self.id = id
         nullVerdict = try ColumnTest.verdict(program, .null)
     }
 
@@ -72,6 +69,8 @@ final class ColumnTest {
 indirect enum FilterNode {
     case constant(UInt8)
     case test(ColumnTest)
+    /// The event with an id: found by short hashes, confirmed by the id.
+    case id(EventID, hash: Int, column: Int)
     case and([FilterNode])
     case or([FilterNode])
     case not(FilterNode)
@@ -93,6 +92,9 @@ extension FilterNode {
             if verdict != 1 { context.selection = Selection(rows: nil, count: 0) }
         case .and(let nodes):
             for node in nodes { try node.narrow(context) }
+        case .id(let id, let hash, let column):
+            try FilterNode.keep(id.shortHash, hash, context)
+            if context.selection.count > 0 { try FilterNode.confirm(id, column, context) }
         default:
             let verdicts = try self.verdicts(context)
             let kept = context.scratch.take(context.selection.count, of: UInt32.self)
@@ -111,6 +113,9 @@ extension FilterNode {
         let target = context.scratch.take(count, of: UInt8.self)
         switch self {
         case .constant(let verdict): target.update(repeating: verdict, count: count)
+        case .id(let id, _, let column):
+            let ids = try context.vector(column)?.data.assumingMemoryBound(to: EventID.self)
+            for index in 0..<count { target[index] = ids?[context.selection.row(index)] == id ? 1 : 0 }
         case .test(let test): try test.verdicts(try context.dense(test.column), context.scratch, target)
         case .not(let node):
             let inner = try node.verdicts(context)
@@ -137,6 +142,36 @@ extension FilterNode {
             for index in 0..<count { target[index] = values.value(index).truth.map { $0 ? 1 : 0 } ?? 2 }
         }
         return target
+    }
+}
+
+extension FilterNode {
+    private static func keep(_ hash: UInt32, _ column: Int, _ context: UnitContext) throws(Fault) {
+        guard let vector = try context.vector(column) else { return }
+        let hashes = vector.data.assumingMemoryBound(to: UInt32.self)
+        let selection = context.selection
+        let kept = context.scratch.take(selection.count, of: UInt32.self)
+        var count = 0
+        for index in 0..<selection.count {
+            let row = selection.row(index)
+            kept[count] = UInt32(truncatingIfNeeded: row)
+            count &+= hashes[row] == hash ? 1 : 0
+        }
+        context.selection = Selection(rows: kept, count: count)
+    }
+
+    private static func confirm(_ id: EventID, _ column: Int, _ context: UnitContext) throws(Fault) {
+        guard let vector = try context.vector(column) else { return }
+        let ids = vector.data.assumingMemoryBound(to: EventID.self)
+        let selection = context.selection
+        let kept = context.scratch.take(selection.count, of: UInt32.self)
+        var count = 0
+        for index in 0..<selection.count {
+            let row = selection.row(index)
+            kept[count] = UInt32(truncatingIfNeeded: row)
+            count &+= ids[row] == id ? 1 : 0
+        }
+        context.selection = Selection(rows: kept, count: count)
     }
 }
 
@@ -208,14 +243,7 @@ extension ColumnTest {
                 return try verdict(double: values[row]) == 1
             }
         case .ids:
-            let values = vector.data.assumingMemoryBound(to: EventID.self)
-            if let id {
-                try keep(context) { (row) throws(Fault) in values[row] == id }
-            } else {
-                try keep(context) { (row) throws(Fault) in
-                    try ColumnTest.verdict(program, vector.value(row)) == 1
-                }
-            }
+            try keep(context) { (row) throws(Fault) in try ColumnTest.verdict(program, vector.value(row)) == 1 }
         }
     }
 

@@ -180,11 +180,14 @@ package final class NativeQuery {
             }
             return first
         }
-        let share = environment.memoryBudget / max(1, environment.threads)
         let budget = environment.memoryBudget
+        let held = Guardedly(0)
         try forEachUnit(units) { (worker, _, unit) throws(Fault) in
             try worker.group(unit)
-            if let bytes = worker.groups?.byteCount, bytes > share {
+            let bytes = worker.groups?.byteCount ?? 0
+            held.change { $0 += bytes - worker.reportedBytes }
+            worker.reportedBytes = bytes
+            if held.value > budget {
                 throw Fault(
                     .limit,
                     "the query needs more than \(budget >> 20) MB for its groups; ask for less at a time, "

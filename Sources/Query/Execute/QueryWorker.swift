@@ -22,6 +22,8 @@ final class QueryWorker {
     let lateColumns: [Int]
     private let filterColumns: [Int]
     var counts = WorkCounts()
+    /// Bytes of groups that the query's sum knows of.
+    var reportedBytes = 0
 
     /// An accumulator, and what feeds it.
     private struct AggregateInput {
@@ -35,8 +37,11 @@ final class QueryWorker {
         let compiler = Compiler(source, environment.zones)
         var filters: [(kind: Conjunct.Kind, node: FilterNode, columns: [Int])] = []
         for conjunct in plan.conjuncts {
-            filters.append(
-                (conjunct.kind, try compiler.filter(conjunct.expression), compiler.numbers(in: conjunct.expression)))
+            let node = try compiler.filter(conjunct.expression)
+            var columns = compiler.numbers(in: conjunct.expression)
+            // Ids themselves are read only where their hash was found.
+            if case .id(_, let hash, _) = node { columns = [hash] }
+            filters.append((conjunct.kind, node, columns))
         }
         filters.sort { $0.node.cost < $1.node.cost }
         var late: [Int] = []
@@ -185,6 +190,7 @@ extension FilterNode {
     var cost: Int {
         switch self {
         case .constant: 0
+        case .id: 3
         case .test(let test):
             switch test.numbers {
             case .intervals, .fixed: test.text == nil ? 2 : 1

@@ -147,13 +147,6 @@ package struct LikePattern: Sendable, Hashable {
     }
 }
 
-/// The texts of a table, one behind the other: text i is at `offsets[i] ..< offsets[i + 1]`.
-struct TextArena {
-    let base: UnsafePointer<UInt8>
-    let offsets: UnsafePointer<Int>
-    let count: Int
-}
-
 extension LikePattern {
     /// Whether ``mark(_:_:)`` can be asked.
     var searchesWithin: Bool { shape == .contains && literal.count > 1 }

@@ -94,6 +94,7 @@ final class LoadRun {
     /// Code of each type by its number; 0 where not met yet.
     private var typeIndex = GrowableBuffer<UInt32>()
     private var ids: UnsafeMutablePointer<EventID>?
+    private var idHashes: UnsafeMutablePointer<UInt32>?
     private var seenAttributes: Set<UInt32> = []
 
     private let wantsList: Bool
@@ -118,6 +119,7 @@ final class LoadRun {
         sequences = integers(.sequence)
         if wanted.contains(.type) { typeCodes = scratch.take(rows, of: UInt32.self) }
         if wanted.contains(.id) { ids = scratch.take(rows, of: EventID.self) }
+        if wanted.contains(.idHash) { idHashes = scratch.take(rows, of: UInt32.self) }
     }
 
     private func builder(_ attribute: AttributeBuilders, _ kind: ValueKind) -> VectorBuilder {
@@ -152,6 +154,10 @@ final class LoadRun {
         }
         if let typeCodes { try addTypes(info, scanner, block, typeCodes + rows) }
         if let ids { (ids + rows).update(from: try scanner.ids(block), count: count) }
+        if let idHashes {
+            let source = try scanner.ids(block)
+            for row in 0..<count { idHashes[rows &+ row] = source[row].shortHash }
+        }
         for attribute in attributes { try add(attribute, scanner, info, block) }
         if wantsList { for key in info.columns { seenAttributes.insert(key.attribute) } }
         addEntity(entry.entity, rows: count)
@@ -203,6 +209,7 @@ final class LoadRun {
         sequences?.set(number: Int64(bitPattern: batch.sequence.base[row]), at: rows)
         if let typeCodes { typeCodes[rows] = typeCode(type) }
         if let ids { ids[rows] = batch.id.base[row] }
+        if let idHashes { idHashes[rows] = batch.id.base[row].shortHash }
         let payloads = batch.cells(ofRow: row)
         for (attribute, kind, cell) in cells {
             if wantsList { seenAttributes.insert(attribute) }
@@ -226,12 +233,13 @@ final class LoadRun {
         case .timestamp: return UnitColumn(timestamps?.finish(count: rows) ?? .absent(count: rows))
         case .received: return UnitColumn(received?.finish(count: rows) ?? .absent(count: rows))
         case .sequence: return UnitColumn(sequences?.finish(count: rows) ?? .absent(count: rows))
+        case .idHash: return UnitColumn(idHashes.map { .hashes($0, count: rows) } ?? .absent(count: rows))
         case .id: return UnitColumn(ids.map { .ids($0, count: rows) } ?? .absent(count: rows))
         case .entity: return UnitColumn(entityVector(source))
         case .type:
-            let dictionary = VectorDictionary()
+            let dictionary = DictionaryBuilder()
             for type in types { _ = source.typeName(type).withBytes { dictionary.intern($0) } }
-            return UnitColumn(typeCodes.map { .codes($0, dictionary, count: rows) } ?? .absent(count: rows))
+            return UnitColumn(typeCodes.map { .codes($0, dictionary.finish(), count: rows) } ?? .absent(count: rows))
         case .attribute(let number):
             let builders = attributes.first { $0.attribute == number }?.parts ?? []
             let parts = builders.map { (kind: $0.kind, vector: $0.builder.finish(count: rows)) }
@@ -241,7 +249,7 @@ final class LoadRun {
     }
 
     private func entityVector(_ source: any ScanSource) -> Vector {
-        let dictionary = VectorDictionary()
+        let dictionary = DictionaryBuilder()
         var codes = GrowableBuffer<UInt32>(capacity: rows)
         var known: [UInt32: UInt32] = [:]
         for run in entityRuns {
@@ -249,8 +257,13 @@ final class LoadRun {
             known[run.entity] = code
             codes.resize(to: codes.count + run.rows, filling: code)
         }
-        return .codes(UnsafePointer(codes.base), dictionary, count: rows)
+        return .codes(UnsafePointer(codes.base), dictionary.finish(), count: rows)
     }
+}
+
+extension EventID {
+    /// Four bytes that ids differ in, mostly.
+    var shortHash: UInt32 { UInt32(truncatingIfNeeded: Hash.mix(high, low)) }
 }
 
 extension String {

@@ -12,7 +12,7 @@ final class VectorBuilder {
     private let numbers: UnsafeMutablePointer<Int64>?
     private let nulls: UnsafeMutablePointer<UInt8>?
     private let codes: UnsafeMutablePointer<UInt32>?
-    private let dictionary = VectorDictionary()
+    private let dictionary = DictionaryBuilder()
     /// Codes of shared values, by their number in the segment's vocabulary; 0 not asked yet.
     private var sharedCodes = GrowableBuffer<UInt32>()
     private var entryCodes = GrowableBuffer<UInt32>()
@@ -125,7 +125,7 @@ final class VectorBuilder {
     func set(text: UnsafeRawBufferPointer, at row: Int) { codes?[row] = dictionary.intern(text) }
 
     func finish(count: Int) -> Vector {
-        if let codes { return .codes(codes, dictionary, count: count) }
+        if let codes { return .codes(codes, dictionary.finish(), count: count) }
         guard let numbers, let nulls else { return .absent(count: count) }
         if !isDouble { return .integers(numbers, nulls: nulls, count: count) }
         return .doubles(UnsafeRawPointer(numbers).assumingMemoryBound(to: Double.self), nulls: nulls, count: count)

@@ -6,6 +6,8 @@ import Synchronization
 /// A column of a unit, by name.
 enum UnitColumnID: Hashable, Sendable {
     case entity, type, timestamp, sequence, received, id
+    /// Four bytes of each id: enough to pass over the units that do not have one.
+    case idHash
     case attribute(UInt32)
     /// Which attributes the unit has at all.
     case attributeList
@@ -56,9 +58,11 @@ package final class ColumnCache: Sendable {
         var wasUsed: Bool
     }
 
+    /// A ring of slots with a hand: what the hand passes by loses its mark, what has none is evicted.
     private struct State {
         var index: [Key: Int] = [:]
-        var slots: [Slot] = []
+        var slots: [Slot?] = []
+        var free: [Int] = []
         var hand = 0
         var bytes = 0
     }
@@ -75,8 +79,8 @@ package final class ColumnCache: Sendable {
         state.withLock { state in
             columns.map { column in
                 guard let place = state.index[Key(unit: unit, column: column)] else { return nil }
-                state.slots[place].wasUsed = true
-                return state.slots[place].column
+                state.slots[place]?.wasUsed = true
+                return state.slots[place]?.column
             }
         }
     }
@@ -87,9 +91,11 @@ package final class ColumnCache: Sendable {
         state.withLock { state in
             let key = Key(unit: unit, column: column)
             if state.index[key] != nil { return }
-            while state.bytes + bytes > budget, !state.slots.isEmpty { ColumnCache.evictOne(&state) }
-            state.index[key] = state.slots.count
-            state.slots.append(Slot(key: key, column: value, bytes: bytes, wasUsed: false))
+            while state.bytes + bytes > budget, !state.index.isEmpty { ColumnCache.evictOne(&state) }
+            let slot = Slot(key: key, column: value, bytes: bytes, wasUsed: true)
+            let place = state.free.popLast() ?? state.slots.count
+            if place == state.slots.count { state.slots.append(slot) } else { state.slots[place] = slot }
+            state.index[key] = place
             state.bytes += bytes
         }
     }
@@ -97,21 +103,20 @@ package final class ColumnCache: Sendable {
     private static func evictOne(_ state: inout State) {
         while true {
             if state.hand >= state.slots.count { state.hand = 0 }
-            if !state.slots[state.hand].wasUsed { break }
-            state.slots[state.hand].wasUsed = false
+            let place = state.hand
             state.hand += 1
+            guard let slot = state.slots[place] else { continue }
+            if !slot.wasUsed { return remove(place, &state) }
+            state.slots[place]?.wasUsed = false
         }
-        remove(state.hand, &state)
     }
 
     private static func remove(_ place: Int, _ state: inout State) {
-        state.bytes -= state.slots[place].bytes
-        state.index[state.slots[place].key] = nil
-        let last = state.slots.removeLast()
-        if place < state.slots.count {
-            state.slots[place] = last
-            state.index[last.key] = place
-        }
+        guard let slot = state.slots[place] else { return }
+        state.bytes -= slot.bytes
+        state.index[slot.key] = nil
+        state.slots[place] = nil
+        state.free.append(place)
     }
 
     /// Forgets all of these segments; `nil` is everything.
@@ -121,13 +126,9 @@ package final class ColumnCache: Sendable {
                 state = State()
                 return
             }
-            var place = 0
-            while place < state.slots.count {
-                if segments.contains(state.slots[place].key.unit.segment) {
-                    ColumnCache.remove(place, &state)
-                } else {
-                    place += 1
-                }
+            for place in state.slots.indices {
+                guard let slot = state.slots[place], segments.contains(slot.key.unit.segment) else { continue }
+                ColumnCache.remove(place, &state)
             }
         }
     }

@@ -14,54 +14,60 @@ import EventStoreCore
     import Darwin
 #endif
 
-/// The distinct values behind the codes of a vector; code 0 is NULL and has no entry.
-///
-/// `@unchecked Sendable`: filled by one thread before anybody else sees it, never changed after.
-package final class VectorDictionary: @unchecked Sendable {
-    /// Texts of code c at c - 1; empty in a dictionary of mixed values. Behind a pointer: a class's own stored values
-    /// would be guarded at every access.
+/// Distinct texts being gathered for a dictionary; codes begin with 1.
+final class DictionaryBuilder {
+    /// Behind a pointer: a class's own stored values would be guarded at every access.
     private let texts = UnsafeMutablePointer<StringTable>.allocate(capacity: 1)
-    /// All entries of a dictionary in which not all are texts.
-    let values: [SQLValue]?
-    private let valuesBytes: Int
 
-    init() {
-        texts.initialize(to: StringTable(capacity: 16))
-        values = nil
-        valuesBytes = 0
-    }
-
-    init(values: [SQLValue]) {
-        texts.initialize(to: StringTable(capacity: 1))
-        self.values = values
-        valuesBytes = values.reduce(0) { sum, value in
-            if case .text(let text) = value { sum + 48 + text.string.utf8.count } else { sum + 48 }
-        }
-    }
+    init() { texts.initialize(to: StringTable(capacity: 16)) }
 
     deinit {
         texts.deinitialize(count: 1)
         texts.deallocate()
     }
 
-    var isText: Bool { values == nil }
-    /// Entries without NULL.
-    var count: Int { values?.count ?? texts.pointee.count }
-    var byteCount: Int { isText ? texts.pointee.byteCount : valuesBytes }
-
     @inline(__always)
     func intern(_ bytes: UnsafeRawBufferPointer) -> UInt32 { texts.pointee.intern(bytes) &+ 1 }
 
+    /// What was gathered, in no more memory than it needs.
+    func finish() -> VectorDictionary {
+        let count = texts.pointee.count
+        let arena = texts.pointee.arena.base
+        return VectorDictionary(
+            bytes: UnsafeBufferPointer(start: arena, count: texts.pointee.offsets[count]),
+            offsets: UnsafeBufferPointer(start: texts.pointee.offsets.base, count: count + 1))
+    }
+}
+
+/// The distinct values behind the codes of a vector; code 0 is NULL and has no entry.
+///
+/// `@unchecked Sendable`: immutable once made; its memory is its own.
+package final class VectorDictionary: @unchecked Sendable {
+    /// Texts, that of code c at c - 1; empty in a dictionary of mixed values.
+    let arena: TextArena
+    /// All entries of a dictionary in which not all are texts.
+    let values: [SQLValue]?
+
+    init(bytes: UnsafeBufferPointer<UInt8>, offsets: UnsafeBufferPointer<Int>) {
+        arena = TextArena(copying: bytes, offsets)
+        values = nil
+    }
+
+    init(values: [SQLValue]) {
+        arena = withUnsafePointer(to: 0) { TextArena(copying: .init(start: nil, count: 0), .init(start: $0, count: 1)) }
+        self.values = values
+    }
+
+    deinit { arena.deallocate() }
+
+    var isText: Bool { values == nil }
+    /// Entries without NULL.
+    var count: Int { values?.count ?? arena.count }
+    var byteCount: Int { values.map { $0.count * 48 } ?? arena.byteCount }
+
     /// Only of a dictionary of texts, and not of code 0.
     @inline(__always)
-    func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { texts.pointee.bytes(Int(code) &- 1) }
-
-    /// The texts, of code c at c - 1; only of a dictionary of texts.
-    var arena: TextArena {
-        TextArena(
-            base: UnsafePointer(texts.pointee.arena.base), offsets: UnsafePointer(texts.pointee.offsets.base),
-            count: texts.pointee.count)
-    }
+    func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { arena.bytes(Int(code) &- 1) }
 
     func value(_ code: UInt32) -> SQLValue {
         if code == 0 { return .null }
@@ -200,6 +206,15 @@ extension Vector {
         if dictionary.count < 1 << 8 { return make(UInt8.self) }
         if dictionary.count < 1 << 16 { return make(UInt16.self) }
         return make(UInt32.self)
+    }
+
+    /// Any 32-bit numbers.
+    static func hashes(_ values: UnsafePointer<UInt32>, count: Int) -> Vector {
+        let target = UnsafeMutablePointer<UInt32>.allocate(capacity: max(count, 1))
+        target.update(from: values, count: count)
+        return Vector(
+            form: .integers(base: 0), count: count, width: 4, data: .init(target), nulls: nil, least: 0,
+            greatest: Int64(UInt32.max))
     }
 
     static func ids(_ values: UnsafePointer<EventID>, count: Int) -> Vector {

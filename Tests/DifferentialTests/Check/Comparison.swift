@@ -3,8 +3,6 @@
 // The reference gives all rows in order, with the order keys. Rows of equal keys form a run: inside a run any order is
 // right, and where LIMIT or OFFSET cut a run any of its rows may be the ones that stay.
 
-import Foundation
-
 struct Comparison {
     let question: Question
     /// All rows of the reference: items, then order keys that are no items, then bounds of rounded sums.
@@ -121,19 +119,10 @@ struct Comparison {
             switch matches[column] {
             case .exact: row[column]
             case .canonical: row[column].canonical
-            case .json: Self.sorted(row[column])
+            case .json: JSONMembers.sorted(row[column])
             case .near, .within: .null
             }
         }
-    }
-
-    /// A JSON object with its members in order.
-    static func sorted(_ cell: Cell) -> Cell {
-        guard case .text(let text) = cell, text.hasPrefix("{"),
-            let object = try? JSONSerialization.jsonObject(with: Data(text.utf8)),
-            let data = try? JSONSerialization.data(withJSONObject: object, options: .sortedKeys)
-        else { return cell }
-        return .text(String(decoding: data, as: UTF8.self))
     }
 
     private func isNear(_ row: [Cell], _ wanted: [Cell]) -> Bool {

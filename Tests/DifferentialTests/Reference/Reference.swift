@@ -37,7 +37,8 @@ final class Reference {
                 .integer(Int64(index)), .text(event.id?.uuidString.lowercased() ?? ""), .text(event.entity),
                 .text(event.type), .integer(event.timestamp), .integer(Int64(event.sequence)), .integer(event.received),
             ]
-            let values = fixed + specs.map { Cell(event.attributes[$0.name]) } + [.text(try json(event.attributes))]
+            let values =
+                fixed + specs.map { Cell(event.attributes[$0.name]) } + [.text(JSONMembers.object(event.attributes))]
             for (place, value) in values.enumerated() { insert.bind(value, at: place) }
             _ = try insert.step()
             insert.reset()
@@ -46,21 +47,6 @@ final class Reference {
     }
 
     static func quoted(_ name: String) -> String { "\"" + name.replacingOccurrences(of: "\"", with: "\"\"") + "\"" }
-
-    /// What the column `attributes` says, but for spaces and order.
-    private func json(_ attributes: [String: AttributeValue]) throws -> String {
-        let object = try attributes.mapValues { value -> Any in
-            switch value {
-            case .string(let text): text
-            case .integer(let number): number
-            case .double(let number): number
-            case .bool(let flag): flag
-            case .json(let text): try JSONSerialization.jsonObject(with: Data(text.utf8))
-            }
-        }
-        let data = try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys, .withoutEscapingSlashes])
-        return String(decoding: data, as: UTF8.self)
-    }
 
     /// Whether SQLite reads the text of this double as exactly this double; now and then it is off by a bit.
     func reads(_ number: Double) -> Bool {

@@ -4,3 +4,6 @@
 #include <stdint.h>
 
 uint64_t allocation_count(void);
+
+// How many times code of this program has retained an object of Swift's runtime.
+uint64_t retain_count(void);
