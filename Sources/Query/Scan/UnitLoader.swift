@@ -56,7 +56,8 @@ final class UnitLoader {
         }
         if slice.count == 1 { run.reserve(unit.rowCount) }
         let reader = try source.reader(segment: unit.key.segment)
-        counts.bytesRead += entries.reduce(0) { $0 + $1.headLength }
+        let opened = scanner.bytesOpened
+        defer { counts.bytesRead += scanner.bytesOpened - opened }
         if entries.count >= UnitLoader.prefetchEntriesMin { try scanner.prefetch(reader) }
         for entry in entries {
             try scanner.open(reader, entry)
