@@ -45,6 +45,8 @@ package final class BlockScanner {
     private var vocabulary: [(attribute: UInt32, column: VocabularyColumn?)] = []
     let arena = Arena()
     private(set) var segment: SegmentReader?
+    /// Bytes of heads and packs that were opened, as they stand in the file.
+    package private(set) var bytesOpened = 0
     private(set) var entity: UInt32 = 0
     /// Place of the open entity's head.
     private var headPlace = 0..<0
@@ -203,6 +205,7 @@ package final class BlockScanner {
 
     /// Bytes of the file, valid until the next call.
     private func bytes(at offset: Int, _ count: Int, _ segment: SegmentReader) throws(Fault) -> UnsafeRawBufferPointer {
+        bytesOpened &+= count
         if windowSegment === segment, let found = try windowBytes(at: offset, count, segment) { return found }
         if buffer.count < count {
             buffer.deallocate()

@@ -143,12 +143,15 @@ public struct EventQuery: Sendable {
     }
 
     private static func all(_ conditions: [QueryExpression], _ names: QueryNames) throws(Fault) -> Expression? {
-        var result: Expression?
-        for condition in conditions {
-            let next = try condition.tree(names)
-            result = result.map { Expression(.binary(.and, $0, next)) } ?? next
+        var parts: [Expression] = []
+        for condition in conditions { parts.append(try condition.tree(names)) }
+        // As low a tree as can be, of the same order.
+        while parts.count > 2 {
+            parts = stride(from: 0, to: parts.count, by: 2).map { place in
+                place + 1 < parts.count ? Expression(.binary(.and, parts[place], parts[place + 1])) : parts[place]
+            }
         }
-        return result
+        return parts.count == 2 ? Expression(.binary(.and, parts[0], parts[1])) : parts.first
     }
 }
 
@@ -167,7 +170,9 @@ public struct QueryExpression: Sendable {
 
     init(_ text: String, _ tree: @escaping @Sendable (QueryNames) throws(Fault) -> Expression) {
         self.text = text
-        self.tree = tree
+        self.tree = { names throws(Fault) in
+            try names.part { () throws(Fault) in try tree(names) }
+        }
     }
 
     /// The text without the brackets that operators put around themselves.

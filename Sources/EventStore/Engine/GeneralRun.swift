@@ -34,7 +34,8 @@ final class GeneralRun: QueryRun {
         _ engine: StoreEngine, _ statement: GeneralStatement, _ published: Published, _ missingIsDamage: Bool,
         holdsFiles: Bool
     ) throws(Fault) -> SQLiteRun {
-        let source = QuerySnapshot(engine.context, published, missingIsDamage: missingIsDamage)
+        let source = QuerySnapshot(
+            engine.context, published, missingIsDamage: missingIsDamage || engine.lane != nil)
         if holdsFiles, engine.lane == nil { try source.hold() }
         let tables = SmallTables(engine.context, published)
         let table = NativeTable(source, engine.queryEnvironment) { (name) throws(Fault) in try tables.rows(of: name) }
@@ -73,8 +74,10 @@ final class GeneralRun: QueryRun {
             // Another process merged a segment away: the same question of a new snapshot, if nothing was said yet.
             guard error.code == .notFound, returned == 0, attempts <= CursorRun.attemptsMax else { throw error }
             attempts += 1
-            self.run = try GeneralRun.sqlite(
-                engine, statement, try engine.snapshot(), attempts > CursorRun.attemptsMax, holdsFiles: true)
+            self.run = try engine.onSnapshot { (published, missingIsDamage) throws(Fault) in
+                let isLast = missingIsDamage || attempts > CursorRun.attemptsMax
+                return try GeneralRun.sqlite(engine, statement, published, isLast, holdsFiles: true)
+            }
             return nil
         }
     }

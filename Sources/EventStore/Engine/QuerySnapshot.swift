@@ -142,6 +142,8 @@ final class QuerySnapshot: ScanSource {
         do throws(Fault) {
             return try context.segmentFiles.reader(handle)
         } catch {
+            // Merged away by this process a moment ago: then it stays open.
+            if let pinned = handle.pinnedReader { return pinned }
             guard error.code == .notFound, missingIsDamage else { throw error }
             throw Fault(.damaged, "the segment's file is missing", at: error.place)
         }

@@ -86,9 +86,10 @@ final class NativeRun: QueryRun {
     private static func begin(
         _ engine: StoreEngine, _ query: SelectQuery, _ published: Published, missingIsDamage: Bool
     ) throws(Fault) -> NativeQuery {
-        let source = QuerySnapshot(engine.context, published, missingIsDamage: missingIsDamage)
+        // Nobody but the writer itself takes a writer's files away, and it keeps them open for its snapshots.
+        let source = QuerySnapshot(
+            engine.context, published, missingIsDamage: missingIsDamage || engine.lane != nil)
         let native = try NativeQuery(query, source: source, environment: engine.queryEnvironment)
-        // A writer keeps what it merges away open for its own snapshots.
         if engine.lane == nil { try source.hold(native.streamedSegments) }
         return native
     }
@@ -114,10 +115,10 @@ final class NativeRun: QueryRun {
     }
 
     /// `nil` at the end, which closes the run, and when another query took this one's place.
-    private func next(of native: NativeQuery) throws(Fault) -> [[SQLValue]]? {
+    private func next(of current: NativeQuery) throws(Fault) -> [[SQLValue]]? {
         do throws(Fault) {
-            let rows = try native.next()
-            counts = native.counts
+            let rows = try current.next()
+            counts = current.counts
             hasBegun = true
             if rows == nil { close() }
             return rows
@@ -125,8 +126,10 @@ final class NativeRun: QueryRun {
             // Another process merged a segment away: the same question of a new snapshot, if nothing was said yet.
             guard error.code == .notFound, !hasBegun, attempts <= CursorRun.attemptsMax else { throw error }
             attempts += 1
-            self.native = try NativeRun.begin(
-                engine, query, try engine.snapshot(), missingIsDamage: attempts > CursorRun.attemptsMax)
+            native = try engine.onSnapshot { (published, missingIsDamage) throws(Fault) in
+                let isLast = missingIsDamage || attempts > CursorRun.attemptsMax
+                return try NativeRun.begin(engine, query, published, missingIsDamage: isLast)
+            }
             return nil
         }
     }

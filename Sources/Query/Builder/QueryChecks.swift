@@ -7,8 +7,21 @@ package final class QueryNames {
     private let lookup: NameLookup
     /// Columns of the result that have an alias, in order.
     package var aliases: [(name: String, expression: Expression)] = []
+    private var height = 0
 
     package init(_ catalog: any NameCatalog) { lookup = NameLookup(catalog) }
+
+    /// Makes a part of a tree, as high as a parser would let it be: walks down a higher one exhaust the stack.
+    package func part(_ make: () throws(Fault) -> Expression) throws(Fault) -> Expression {
+        height += 1
+        defer { height -= 1 }
+        guard height <= SQLLimits.heightMax else { throw QueryNames.tooHigh }
+        return try make()
+    }
+
+    package static var tooHigh: Fault {
+        Fault(.limit, "the expression is too large (its tree is more than \(SQLLimits.heightMax) levels high)")
+    }
 
     /// The attribute of exactly this name.
     package func attribute(_ name: String) throws(Fault) -> Expression {
