@@ -109,7 +109,9 @@ final class LoadRun {
         self.scratch = scratch
         wantsList = wanted.contains(.attributeList)
         needsOnlyEntity = wanted == [.entity]
-        attributes = wanted.compactMap { if case .attribute(let number) = $0 { AttributeBuilders(number) } else { nil } }
+        attributes = wanted.compactMap {
+            if case .attribute(let number) = $0 { AttributeBuilders(number) } else { nil }
+        }
     }
 
     /// Before the first row: how many there will be at most.
