@@ -31,6 +31,13 @@ package struct NativeCounts: Sendable {
     package var blocksRead = 0
     package var blocksPruned = 0
     package var bytesRead = 0
+
+    mutating func add(_ other: NativeCounts) {
+        rowsScanned += other.rowsScanned
+        blocksRead += other.blocksRead
+        blocksPruned += other.blocksPruned
+        bytesRead += other.bytesRead
+    }
 }
 
 /// One query over one snapshot. One thread at a time.
