@@ -227,6 +227,9 @@ extension BlockScanner {
 
     // MARK: Pruning
 
+    /// Blocks of fewer rows have neither zone maps nor Bloom filters.
+    package static var zoneRowsMin: Int { SegmentFormat.zoneRowsMin }
+
     /// Least and greatest value of a numeric column where the block has a zone map.
     package func zone(_ index: Int, _ key: ColumnKey) -> BlockZone? {
         let block = blockState(index)

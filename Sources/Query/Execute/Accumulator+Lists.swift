@@ -246,7 +246,7 @@ final class QuantileAccumulator: Accumulator {
 
     var byteCount: Int {
         // Sorting makes a second copy.
-        numbers.byteCount * 2 + groups.byteCount + sorted.byteCount
+        numbers.byteCount * 2 + groups.count * 4 + sorted.byteCount
             + others.reduce(0) { $0 + $1.part.byteCount }
     }
 }
@@ -258,7 +258,8 @@ struct NumberList: ~Copyable {
     private var isSmall = true
 
     var count: Int { isSmall ? small.count : large.count }
-    var byteCount: Int { small.byteCount + large.byteCount }
+    /// What is used; as much again may be reserved.
+    var byteCount: Int { small.count * 4 + large.count * 8 }
 
     mutating func append(_ number: Double) {
         if isSmall { widen() }

@@ -3,13 +3,16 @@
 import EventStoreCore
 
 extension NativeQuery {
-    package func explain() -> [String] {
+    package func explain() throws(Fault) -> [String] {
+        try prune()
+        let pruned = workers.reduce(0) { $0 + $1.context.loader.counts.blocksPruned }
         var lines = ["engine: native, \(environment.threads) threads"]
         lines += scope()
         lines.append(
             "segments: \(scan.segments), \(scan.segmentsPruned) outside the time range; "
                 + "entities in segments: \(scan.entries), \(scan.entriesPruned) ruled out by the index; "
                 + "units to scan: \(units.count) with \(units.reduce(0) { $0 + $1.rowCount }) events")
+        if pruned > 0 { lines.append("blocks ruled out by zone maps and Bloom filters: \(pruned)") }
         for conjunct in plan.conjuncts { lines.append("filter: " + describe(conjunct)) }
         if plan.scope.isEmpty { lines.append("nothing can match: no event is read") }
         lines += work()

@@ -31,6 +31,13 @@ package struct NativeCounts: Sendable {
     package var blocksRead = 0
     package var blocksPruned = 0
     package var bytesRead = 0
+
+    mutating func add(_ other: NativeCounts) {
+        rowsScanned += other.rowsScanned
+        blocksRead += other.blocksRead
+        blocksPruned += other.blocksPruned
+        bytesRead += other.bytesRead
+    }
 }
 
 /// One query over one snapshot. One thread at a time.
@@ -39,7 +46,8 @@ package final class NativeQuery {
     let plan: NativePlan
     let source: any ScanSource
     let environment: QueryEnvironment
-    let units: [ScanUnit]
+    private(set) var units: [ScanUnit]
+    private var isPruned = false
     let scan: UnitPlan
     private(set) var workers: [QueryWorker] = []
     /// Rows ready to be handed out, a column each.
@@ -85,6 +93,7 @@ package final class NativeQuery {
     /// The next rows, a column each; `nil` at the end.
     package func next() throws(Fault) -> [[SQLValue]]? {
         if isDone { return nil }
+        try prune()
         defer { gatherCounts() }
         if plan.grouped != nil || !plan.query.orderBy.isEmpty {
             if ready == nil { ready = try plan.grouped != nil ? groupedRows() : orderedRows() }
@@ -113,6 +122,19 @@ package final class NativeQuery {
             counts.bytesRead += worker.context.loader.counts.bytesRead
         }
         counts.blocksPruned += scan.entriesPruned
+    }
+
+    /// Rules units out by what the heads of their blocks say, once.
+    func prune() throws(Fault) {
+        if isPruned { return }
+        isPruned = true
+        guard let pruning = BlockPruning(plan, source) else { return }
+        let found = Guardedly<[[ScanUnit]]>(units.map { [$0] })
+        try forEachUnit(units) { (worker, index, unit) throws(Fault) in
+            let kept = try worker.context.loader.pruned(unit, by: pruning)
+            if kept.count != 1 || kept[0].key != unit.key { found.change { $0[index] = kept } }
+        }
+        units = found.value.flatMap { $0 }
     }
 
     // MARK: Workers

@@ -242,7 +242,8 @@ struct Materialiser {
         for entry in entries {
             if row < start + entry.rows {
                 let part = ScanUnit(
-                    key: .entity(segment: unit.key.segment, entry.entity), rows: .segment(entries: [entry], slice: slice),
+                    key: .entity(segment: unit.key.segment, entry.entity),
+                    rows: .segment(entries: [entry], slice: slice),
                     times: entry.minTime...entry.maxTime, rowCount: entry.rows)
                 return (part, row - start)
             }

@@ -13,11 +13,11 @@ struct LoadCounts: Sendable {
 
 /// One per thread.
 final class UnitLoader {
-    private let source: any ScanSource
+    let source: any ScanSource
     private let cache: ColumnCache
-    private let scanner: BlockScanner
+    let scanner: BlockScanner
     private let scratch = Scratch()
-    private(set) var counts = LoadCounts()
+    var counts = LoadCounts()
 
     /// From this many entities of a unit on, the segment's hot region is read in large pieces.
     private static let prefetchEntriesMin = 8
@@ -26,6 +26,10 @@ final class UnitLoader {
         self.source = source
         self.cache = cache
         scanner = BlockScanner(sealer: source.makeSealer())
+    }
+
+    func isCached(_ unit: ScanUnit, _ columns: [UnitColumnID]) -> Bool {
+        !cache.find(unit.key, columns).contains { $0 == nil }
     }
 
     /// The columns asked for, in order. What is not cached is read, all in one pass over the blocks.
@@ -106,7 +110,9 @@ final class LoadRun {
         self.scratch = scratch
         wantsList = wanted.contains(.attributeList)
         needsOnlyEntity = wanted == [.entity]
-        attributes = wanted.compactMap { if case .attribute(let number) = $0 { AttributeBuilders(number) } else { nil } }
+        attributes = wanted.compactMap {
+            if case .attribute(let number) = $0 { AttributeBuilders(number) } else { nil }
+        }
     }
 
     /// Before the first row: how many there will be at most.

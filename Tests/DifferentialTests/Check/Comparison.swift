@@ -47,6 +47,7 @@ struct Comparison {
             return "\(width) columns, \(matches.count) expected"
         }
         if isSimple, !rows.indices.contains(where: { !isSame(rows[$0], expected[first + $0]) }) { return nil }
+        if hasCancelledKey { return problem(rows, in: 0..<expected.count) }
         guard inOrder, !question.orderBy.isEmpty else {
             let runs = self.runs()
             guard !inOrder, isLimited, !question.orderBy.isEmpty else { return problem(rows, in: 0..<expected.count) }
@@ -67,6 +68,18 @@ struct Comparison {
     private func isSame(_ row: [Cell], _ wanted: [Cell]) -> Bool {
         for column in matches.indices where row[column] != wanted[column] { return false }
         return true
+    }
+
+    /// Whether a sum that rows are ordered by is small beside its parts: then what is left of it is rounding, and so is
+    /// the order of its row among all others.
+    private var hasCancelledKey: Bool {
+        keyColumns.contains { column, _ in
+            guard let bound = boundColumns[column] else { return false }
+            return expected.contains { row in
+                guard let sum = row[column].number, let parts = row[bound].number else { return false }
+                return !parts.isFinite || parts * 1e-12 > 1e-9 * abs(sum)
+            }
+        }
     }
 
     /// Stretches of the reference's rows with equal order keys.

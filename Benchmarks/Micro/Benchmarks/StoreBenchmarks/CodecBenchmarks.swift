@@ -85,7 +85,7 @@ private final class Block {
 
 func codecBenchmarks() {
     for kind in Kind.allCases {
-        measure("encode \(kind.rawValue)", setUp: { try Block(kind) }) { try $0.encode() }
-        measure("decode \(kind.rawValue)", setUp: { try Block(kind) }) { try $0.decode() }
+        measure("encode-\(kind.rawValue)", setUp: { try Block(kind) }) { try $0.encode() }
+        measure("decode-\(kind.rawValue)", setUp: { try Block(kind) }) { try $0.decode() }
     }
 }

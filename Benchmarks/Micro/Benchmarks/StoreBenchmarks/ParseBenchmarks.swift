@@ -18,7 +18,7 @@ func parseBenchmarks() {
             EventLines.make(count: 10_000, entities: 50)
         )
     }
-    measure("parse 10,000 lines", setUp: make) { parser, lines in
+    measure("parse-10000-lines", setUp: make) { parser, lines in
         lines.withUnsafeBytes { blackHole(parser.parse($0, firstLine: 1, rowLimit: .max)) }
         blackHole(parser.takeBatch().rowCount)
     }

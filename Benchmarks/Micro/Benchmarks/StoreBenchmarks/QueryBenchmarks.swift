@@ -36,12 +36,12 @@ private final class Filled {
 
 func queryBenchmarks() {
     let questions = [
-        ("filter a number", "SELECT count(*) FROM events WHERE status >= 500"),
-        ("filter a text", "SELECT count(*) FROM events WHERE path LIKE '%item-7%'"),
-        ("filter several", "SELECT count(*) FROM events WHERE status = 404 AND duration_ms > 400 AND logged_in = 1"),
-        ("group by a text", "SELECT path, count(*) AS n FROM events GROUP BY path ORDER BY n DESC LIMIT 20"),
-        ("group by hour", "SELECT time_bucket('1 hour', timestamp) AS h, avg(duration_ms) FROM events GROUP BY h"),
-        ("group by two", "SELECT entity, status, count(*), max(duration_ms) FROM events GROUP BY entity, status"),
+        ("filter-number", "SELECT count(*) FROM events WHERE status >= 500"),
+        ("filter-text", "SELECT count(*) FROM events WHERE path LIKE '%item-7%'"),
+        ("filter-several", "SELECT count(*) FROM events WHERE status = 404 AND duration_ms > 400 AND logged_in = 1"),
+        ("group-text", "SELECT path, count(*) AS n FROM events GROUP BY path ORDER BY n DESC LIMIT 20"),
+        ("group-hour", "SELECT time_bucket('1 hour', timestamp) AS h, avg(duration_ms) FROM events GROUP BY h"),
+        ("group-two", "SELECT entity, status, count(*), max(duration_ms) FROM events GROUP BY entity, status"),
     ]
     for (name, sql) in questions {
         measure(name, setUp: { try Filled() }) { try $0.ask(sql) }

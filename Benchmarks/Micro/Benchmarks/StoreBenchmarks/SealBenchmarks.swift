@@ -63,11 +63,11 @@ private final class Pack {
 func sealBenchmarks() {
     for kibibytes in [4, 64] {
         let make: () throws -> Pack = { try Pack(bytes: kibibytes << 10) }
-        measure("seal \(kibibytes) KiB", setUp: make) { try $0.seal() }
-        measure("open \(kibibytes) KiB", setUp: make) { try $0.open() }
-        measure("compress \(kibibytes) KiB", setUp: make) {
+        measure("seal-\(kibibytes)KiB", setUp: make) { try $0.seal() }
+        measure("open-\(kibibytes)KiB", setUp: make) { try $0.open() }
+        measure("compress-\(kibibytes)KiB", setUp: make) {
             blackHole($0.compressor.compress(UnsafeRawBufferPointer($0.plain), high: false).codec)
         }
-        measure("decompress \(kibibytes) KiB", setUp: make) { try $0.unpack() }
+        measure("decompress-\(kibibytes)KiB", setUp: make) { try $0.unpack() }
     }
 }

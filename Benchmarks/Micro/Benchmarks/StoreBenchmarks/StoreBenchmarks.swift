@@ -8,12 +8,12 @@ let retains = BenchmarkMetric.custom("Retains", polarity: .prefersSmaller, useSc
 let allocations = BenchmarkMetric.custom("Allocations", polarity: .prefersSmaller, useScalingFactor: false)
 
 let benchmarks: @Sendable () -> Void = {
-    let exact = BenchmarkThresholds(relative: [.p50: 5], absolute: [.p50: 4])
+    let exact = BenchmarkThresholds(relative: [.p90: 5], absolute: [.p90: 4])
     Benchmark.defaultConfiguration = .init(
         metrics: [.wallClock, .instructions, allocations, retains],
         warmupIterations: 3, maxDuration: .milliseconds(500), maxIterations: 1000,
         thresholds: [
-            .wallClock: BenchmarkThresholds(), .instructions: BenchmarkThresholds(relative: [.p50: 5]),
+            .wallClock: BenchmarkThresholds(), .instructions: BenchmarkThresholds(relative: [.p90: 5]),
             allocations: exact, retains: exact,
         ])
     sealBenchmarks()
@@ -22,6 +22,8 @@ let benchmarks: @Sendable () -> Void = {
     queryBenchmarks()
 }
 
+/// Names have no spaces: thresholds of such would be written, but not found again.
+///
 /// A benchmark whose set-up, done once, hands `work` what it works on; allocations and retains are counted too.
 func measure<State>(_ name: String, setUp: @escaping () throws -> State, _ work: @escaping (State) throws -> Void) {
     Benchmark(
