@@ -43,6 +43,12 @@ struct RowOrdering: Sendable {
     }
 
     func precedes(_ a: SortedRow, _ b: SortedRow) -> Bool {
+        // Most orders are by time or count first, and most rows differ there.
+        if let term = terms.first, case .integer(let first) = a.keys[0], case .integer(let second) = b.keys[0],
+            first != second
+        {
+            return term.isDescending ? first > second : first < second
+        }
         let order = order(a.keys, b.keys)
         if order != 0 { return order < 0 }
         return (a.unit, a.row) < (b.unit, b.row)
