@@ -15,7 +15,8 @@ struct LoadCounts: Sendable {
 final class UnitLoader {
     let source: any ScanSource
     private let cache: ColumnCache
-    let scanner: BlockScanner
+    /// Made when something is read: a query of cached columns needs none.
+    private(set) lazy var scanner = BlockScanner(sealer: source.makeSealer())
     private let scratch = Scratch()
     var counts = LoadCounts()
 
@@ -25,7 +26,6 @@ final class UnitLoader {
     init(_ source: any ScanSource, _ cache: ColumnCache) {
         self.source = source
         self.cache = cache
-        scanner = BlockScanner(sealer: source.makeSealer())
     }
 
     func isCached(_ unit: ScanUnit, _ columns: [UnitColumnID]) -> Bool {
