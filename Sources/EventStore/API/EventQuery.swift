@@ -143,15 +143,13 @@ public struct EventQuery: Sendable {
     }
 
     private static func all(_ conditions: [QueryExpression], _ names: QueryNames) throws(Fault) -> Expression? {
-        var parts: [Expression] = []
-        for condition in conditions { parts.append(try condition.tree(names)) }
-        // As low a tree as can be, of the same order.
-        while parts.count > 2 {
-            parts = stride(from: 0, to: parts.count, by: 2).map { place in
-                place + 1 < parts.count ? Expression(.binary(.and, parts[place], parts[place + 1])) : parts[place]
-            }
+        guard conditions.count <= QueryNames.heightMax else { throw QueryNames.tooHigh }
+        var result: Expression?
+        for condition in conditions {
+            let next = try condition.tree(names)
+            result = result.map { Expression(.binary(.and, $0, next)) } ?? next
         }
-        return parts.count == 2 ? Expression(.binary(.and, parts[0], parts[1])) : parts.first
+        return result
     }
 }
 

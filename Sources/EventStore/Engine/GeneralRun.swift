@@ -12,6 +12,7 @@ final class GeneralRun: QueryRun {
     /// What ended it early: said again when asked for more, since an end would look like all the rows.
     private var failure: Fault?
     private var attempts = 1
+    private var counts = NativeCounts()
     private var returned = 0
     private var nanoseconds: UInt64 = 0
     let columns: [QueryColumn]
@@ -84,7 +85,12 @@ final class GeneralRun: QueryRun {
 
     var statistics: QueryStatistics {
         var statistics = QueryStatistics()
+        let counts = (run?.table as? NativeTable)?.counts ?? counts
         statistics.isNative = false
+        statistics.rowsScanned = counts.rowsScanned
+        statistics.blocksRead = counts.blocksRead
+        statistics.blocksPruned = counts.blocksPruned
+        statistics.bytesRead = counts.bytesRead
         statistics.rowsReturned = returned
         statistics.milliseconds = Double(nanoseconds) / 1e6
         return statistics
@@ -92,6 +98,7 @@ final class GeneralRun: QueryRun {
 
     func close() {
         run?.close()
+        if let table = run?.table as? NativeTable { counts = table.counts }
         run = nil
     }
 }

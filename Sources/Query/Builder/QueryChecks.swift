@@ -19,6 +19,7 @@ package final class QueryNames {
         return try make()
     }
 
+    package static let heightMax = SQLLimits.heightMax
     package static var tooHigh: Fault {
         Fault(.limit, "the expression is too large (its tree is more than \(SQLLimits.heightMax) levels high)")
     }

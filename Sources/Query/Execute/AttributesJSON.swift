@@ -7,9 +7,42 @@ struct AttributesJSON {
 
     init(_ source: any ScanSource) { self.source = source }
 
+    /// One kind of an attribute, without anything that is counted by reference.
+    private struct Part: BitwiseCopyable {
+        var kind: ValueKind
+        var width: Int
+        var data: UnsafeMutableRawPointer
+        var nulls: UnsafeMutablePointer<UInt8>?
+        var base: Int64
+        /// Of texts.
+        var arena: TextArena?
+
+        /// `nil` for a vector without values.
+        init?(_ kind: ValueKind, _ vector: Vector) {
+            self.kind = kind
+            (width, data, nulls, base) = (vector.width, vector.data, vector.nulls, 0)
+            switch vector.form {
+            case .absent, .ids: return nil
+            case .integers(let least): base = least
+            case .codes(let dictionary): arena = dictionary.arena
+            case .doubles: break
+            }
+        }
+
+        @inline(__always)
+        func element(_ row: Int) -> UInt64 {
+            switch width {
+            case 1: UInt64(data.load(fromByteOffset: row, as: UInt8.self))
+            case 2: UInt64(data.load(fromByteOffset: row &* 2, as: UInt16.self))
+            case 4: UInt64(data.load(fromByteOffset: row &* 4, as: UInt32.self))
+            default: data.load(fromByteOffset: row &* 8, as: UInt64.self)
+            }
+        }
+    }
+
     private struct Column {
         var prefix: [UInt8]
-        var parts: [(kind: ValueKind, vector: Vector)]
+        var parts: [Part]
     }
 
     func texts(_ unit: ScanUnit, _ selection: Selection, _ loader: UnitLoader) throws(Fault) -> [SQLValue] {
@@ -21,51 +54,57 @@ struct AttributesJSON {
             var prefix: [UInt8] = []
             name.withBytes { JSONText.appendQuoted($0, &prefix) }
             prefix.append(0x3a)
-            columns.append(Column(prefix: prefix, parts: found[index].parts))
+            columns.append(Column(prefix: prefix, parts: found[index].parts.compactMap { Part($0.kind, $0.vector) }))
         }
+        // The parts point into the vectors of `found`.
+        return withExtendedLifetime(found) { objects(columns, selection) }
+    }
+
+    private func objects(_ columns: [Column], _ selection: Selection) -> [SQLValue] {
         var values: [SQLValue] = []
         values.reserveCapacity(selection.count)
         var line: [UInt8] = []
+        line.reserveCapacity(1024)
         for index in 0..<selection.count {
             line.removeAll(keepingCapacity: true)
             line.append(0x7b)
-            for column in columns { append(column, selection.row(index), &line) }
+            let row = selection.row(index)
+            for column in columns.indices {
+                for part in columns[column].parts.indices {
+                    if append(columns[column].parts[part], columns[column].prefix, row, &line) { break }
+                }
+            }
             line.append(0x7d)
             values.append(line.withUnsafeBytes { .text(Text($0)) })
         }
         return values
     }
 
-    private func append(_ column: Column, _ row: Int, _ line: inout [UInt8]) {
-        for (kind, vector) in column.parts {
-            if kind == .string || kind == .json {
-                guard case .codes(let dictionary) = vector.form else { continue }
-                let code = UInt32(truncatingIfNeeded: vector.element(row))
-                if code == 0 { continue }
-                begin(column, &line)
-                if kind == .json {
-                    line.append(contentsOf: dictionary.bytes(code))
-                } else {
-                    JSONText.appendQuoted(dictionary.bytes(code), &line)
-                }
-                return
+    /// False when the row has nothing of this kind.
+    private func append(_ part: Part, _ prefix: [UInt8], _ row: Int, _ line: inout [UInt8]) -> Bool {
+        if let arena = part.arena {
+            let code = Int(part.element(row))
+            if code == 0 { return false }
+            begin(prefix, &line)
+            if part.kind == .json {
+                line.append(contentsOf: arena.bytes(code - 1))
+            } else {
+                JSONText.appendQuoted(arena.bytes(code - 1), &line)
             }
-            let value = vector.value(row)
-            if value.isNull { continue }
-            begin(column, &line)
-            switch value {
-            case .integer(let number) where kind == .bool:
-                line.append(contentsOf: (number != 0 ? "true" : "false").utf8)
-            case .integer(let number): JSONText.append(number, &line)
-            case .double(let number): line.append(contentsOf: "\(number)".utf8)
-            case .text, .null: break
-            }
-            return
+            return true
         }
+        if let nulls = part.nulls, nulls[row] != 0 { return false }
+        begin(prefix, &line)
+        switch part.kind {
+        case .bool: line.append(contentsOf: part.base &+ Int64(part.element(row)) != 0 ? "true".utf8 : "false".utf8)
+        case .double: line.append(contentsOf: "\(part.data.load(fromByteOffset: row * 8, as: Double.self))".utf8)
+        default: JSONText.append(part.base &+ Int64(bitPattern: part.element(row)), &line)
+        }
+        return true
     }
 
-    private func begin(_ column: Column, _ line: inout [UInt8]) {
+    private func begin(_ prefix: [UInt8], _ line: inout [UInt8]) {
         if line.count > 1 { line.append(0x2c) }
-        line.append(contentsOf: column.prefix)
+        line.append(contentsOf: prefix)
     }
 }

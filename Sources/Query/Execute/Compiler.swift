@@ -117,7 +117,8 @@ final class Compiler {
             if clauses.count < 200, clauses.allSatisfy({ $0.result.isSimple }), otherwise?.isSimple ?? true {
                 var sides: [(FilterNode, DenseNode)] = []
                 for clause in clauses { sides.append((try filter(clause.condition), try node(clause.result))) }
-                return .choice(sides, otherwise: try otherwise.map { (side) throws(Fault) in try node(side) } ?? .constant(.null))
+                return .choice(
+                    sides, otherwise: try otherwise.map { (side) throws(Fault) in try node(side) } ?? .constant(.null))
             }
         default: break
         }
@@ -309,7 +310,8 @@ struct TestAnalysis {
 
     /// The id that `id = '…'` asks for.
     var id: EventID? {
-        guard let (name, operation, value) = comparison, name == .fixed(.id), operation == .equal || operation == .isSame,
+        guard let (name, operation, value) = comparison, name == .fixed(.id),
+            operation == .equal || operation == .isSame,
             case .text(let text) = value, let id = EventID(text.string), id.text == text.string
         else { return nil }
         return id

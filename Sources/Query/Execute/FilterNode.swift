@@ -208,7 +208,9 @@ enum RowProgram {
                     slots[place] = sources[place].value(index)
                 }
             }
-            body(index, try slots.withUnsafeBufferPointer { (slots) throws(Fault) in try program.value(slots.baseAddress!) })
+            body(
+                index,
+                try slots.withUnsafeBufferPointer { (slots) throws(Fault) in try program.value(slots.baseAddress!) })
         }
     }
 }

@@ -29,7 +29,8 @@ struct IndexCounting {
             keys.append(column)
         }
         guard let counter = groups.accumulators.first as? CountAccumulator,
-            grouped.calls.allSatisfy({ $0.kind == .count && $0.arguments.isEmpty && $0.filter == nil && !$0.isDistinct })
+            grouped.calls.allSatisfy({ $0.kind == .count && $0.arguments.isEmpty && $0.filter == nil && !$0.isDistinct }
+            )
         else { return nil }
         self.plan = plan
         self.source = source

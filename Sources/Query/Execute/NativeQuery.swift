@@ -31,6 +31,13 @@ package struct NativeCounts: Sendable {
     package var blocksRead = 0
     package var blocksPruned = 0
     package var bytesRead = 0
+
+    mutating func add(_ other: NativeCounts) {
+        rowsScanned += other.rowsScanned
+        blocksRead += other.blocksRead
+        blocksPruned += other.blocksPruned
+        bytesRead += other.bytesRead
+    }
 }
 
 /// One query over one snapshot. One thread at a time.
@@ -169,11 +176,17 @@ package final class NativeQuery {
     }
 
     private func checkBudget(_ bytes: Int) throws(Fault) {
-        guard bytes > environment.memoryBudget else { return }
-        throw Fault(
+        if bytes > environment.memoryBudget {
+            throw NativeQuery.beyond(environment.memoryBudget, "for its groups or sorted rows")
+        }
+    }
+
+    /// - Parameter purpose: "for its groups".
+    static func beyond(_ budget: Int, _ purpose: String) -> Fault {
+        Fault(
             .limit,
-            "the query needs more than \(environment.memoryBudget >> 20) MB for its groups or sorted rows; "
-                + "ask for less at a time, add a LIMIT, or open the store with a larger memory budget")
+            "the query needs more than \(budget >> 20) MB \(purpose); ask for less at a time, add a LIMIT, or open "
+                + "the store with a larger memory budget")
     }
 
     // MARK: Groups
@@ -203,10 +216,7 @@ package final class NativeQuery {
             held.change { $0 += bytes - worker.reportedBytes }
             worker.reportedBytes = bytes
             if held.value > budget {
-                throw Fault(
-                    .limit,
-                    "the query needs more than \(budget >> 20) MB for its groups; ask for less at a time, "
-                        + "or open the store with a larger memory budget")
+                throw NativeQuery.beyond(budget, "for its groups")
             }
         }
         for worker in workers.dropFirst() {
@@ -284,7 +294,8 @@ package final class NativeQuery {
         if let wanted = plan.query.rowsWanted, wanted <= TopRows.sizeMax {
             let rows = try topRows(wanted, ordering)
             let range = min(plan.query.offset, rows.count)..<rows.count
-            return try Materialiser(workers[0], units, source).values(Array(rows[range]))
+            let chosen = Array(rows[range])
+            return try Materialiser(workers[0], units, source, budget: environment.memoryBudget).values(chosen)
         }
         let found = Guardedly<[SortedRow]>([])
         let bytes = Guardedly(0)
@@ -295,10 +306,7 @@ package final class NativeQuery {
             let size = rows.reduce(0) { $0 + $1.byteCount }
             bytes.change { $0 += size }
             if bytes.value > budget {
-                throw Fault(
-                    .limit,
-                    "the query needs more than \(budget >> 20) MB to sort its rows; add a LIMIT, ask for less at a "
-                        + "time, or open the store with a larger memory budget")
+                throw NativeQuery.beyond(budget, "to sort its rows")
             }
             found.change { $0 += rows }
         }
@@ -310,7 +318,6 @@ package final class NativeQuery {
     }
 
     private func topRows(_ wanted: Int, _ ordering: RowOrdering) throws(Fault) -> [SortedRow] {
-        let tops = Guardedly<[TopRows]>([])
         // In time order the first units fill the list, and the others cannot get in.
         let (order, byTime) = TopRows.order(units, plan.query.orderBy)
         if byTime {
@@ -318,17 +325,20 @@ package final class NativeQuery {
             for number in order {
                 if top.excludes(units[number].times, plan.query.orderBy) { break }
                 try workers[0].addTop(units[number], number, to: top)
+                try checkBudget(top.byteCount)
             }
             return top.sorted()
         }
         let perWorker = Guardedly<[ObjectIdentifier: TopRows]>([:])
+        let budget = environment.memoryBudget
         try forEachUnit(units) { (worker, index, unit) throws(Fault) in
             let key = ObjectIdentifier(worker)
             let top = perWorker.value[key] ?? TopRows(wanted, ordering)
             perWorker.change { $0[key] = top }
             try worker.addTop(unit, index, to: top)
+            // The lists are merged into one more.
+            if top.byteCount > budget / 2 { throw NativeQuery.beyond(budget, "for its sorted rows") }
         }
-        _ = tops
         let all = TopRows(wanted, ordering)
         for top in perWorker.value.values { for row in top.sorted() { all.add(row) } }
         return all.sorted()
@@ -346,7 +356,7 @@ private struct WaveRows {
     mutating func add(_ values: [[SQLValue]], _ unit: Int) {
         units[unit] = values
         count += values.first?.count ?? 0
-        for column in values { bytes += WaveRows.byteCount(column) }
+        for column in values { bytes += column.approximateBytes }
     }
 
     /// In order of the units.
@@ -357,15 +367,17 @@ private struct WaveRows {
         }
         return joined
     }
+}
 
-    /// Of some of many texts for all.
-    private static func byteCount(_ values: [SQLValue]) -> Int {
-        let step = max(1, values.count / 256)
+extension [SQLValue] {
+    /// Memory, by the lengths of some of many texts.
+    var approximateBytes: Int {
+        let step = Swift.max(1, count / 256)
         var texts = 0
-        for index in stride(from: 0, to: values.count, by: step) {
-            if case .text(let text) = values[index] { texts += text.string.utf8.count + 16 }
+        for index in stride(from: 0, to: count, by: step) {
+            if case .text(let text) = self[index] { texts += text.string.utf8.count + 16 }
         }
-        return values.count * MemoryLayout<SQLValue>.stride + texts * step
+        return count * MemoryLayout<SQLValue>.stride + texts * step
     }
 }
 

@@ -43,6 +43,12 @@ struct RowOrdering: Sendable {
     }
 
     func precedes(_ a: SortedRow, _ b: SortedRow) -> Bool {
+        // Most orders are by time or count first, and most rows differ there.
+        if let term = terms.first, case .integer(let first) = a.keys[0], case .integer(let second) = b.keys[0],
+            first != second
+        {
+            return term.isDescending ? first > second : first < second
+        }
         let order = order(a.keys, b.keys)
         if order != 0 { return order < 0 }
         return (a.unit, a.row) < (b.unit, b.row)
@@ -54,6 +60,8 @@ final class TopRows {
     private let size: Int
     let ordering: RowOrdering
     private var heap: [SortedRow] = []
+    /// Memory of the rows kept, roughly.
+    private(set) var byteCount = 0
 
     /// Beyond this many rows everything is sorted.
     static let sizeMax = 100_000
@@ -93,9 +101,11 @@ final class TopRows {
     func add(_ row: SortedRow) {
         if size == 0 { return }
         if heap.count < size {
+            byteCount += row.byteCount
             heap.append(row)
             siftUp(heap.count - 1)
         } else if ordering.precedes(row, heap[0]) {
+            byteCount += row.byteCount - heap[0].byteCount
             heap[0] = row
             siftDown()
         }
@@ -188,11 +198,14 @@ struct Materialiser {
     private let worker: QueryWorker
     private let units: [ScanUnit]
     private let source: any ScanSource
+    private let budget: Int
 
-    init(_ worker: QueryWorker, _ units: [ScanUnit], _ source: any ScanSource) {
+    /// - Parameter budget: bytes that the values may take.
+    init(_ worker: QueryWorker, _ units: [ScanUnit], _ source: any ScanSource, budget: Int = .max) {
         self.worker = worker
         self.units = units
         self.source = source
+        self.budget = budget
     }
 
     /// The items of the rows, in their order, a column each.
@@ -208,7 +221,9 @@ struct Materialiser {
             }
             byUnit[unit.key]?.rows.append((local, place))
         }
+        var bytes = 0
         for key in order {
+            if bytes > budget { throw NativeQuery.beyond(budget, "for its rows") }
             guard let found = byUnit[key] else { continue }
             let sorted = found.rows.sorted { $0.row < $1.row }
             try worker.context.begin(found.unit, loading: worker.lateColumns)
@@ -216,9 +231,11 @@ struct Materialiser {
             for (index, item) in sorted.enumerated() { chosen[index] = UInt32(item.row) }
             worker.context.selection = Selection(rows: chosen, count: sorted.count)
             for (column, values) in try worker.items().enumerated() {
+                bytes += values.approximateBytes
                 for (index, item) in sorted.enumerated() { columns[column][item.place] = values[index] }
             }
         }
+        if bytes > budget { throw NativeQuery.beyond(budget, "for its rows") }
         return columns
     }
 
@@ -231,7 +248,8 @@ struct Materialiser {
         for entry in entries {
             if row < start + entry.rows {
                 let part = ScanUnit(
-                    key: .entity(segment: unit.key.segment, entry.entity), rows: .segment(entries: [entry], slice: slice),
+                    key: .entity(segment: unit.key.segment, entry.entity),
+                    rows: .segment(entries: [entry], slice: slice),
                     times: entry.minTime...entry.maxTime, rowCount: entry.rows)
                 return (part, row - start)
             }

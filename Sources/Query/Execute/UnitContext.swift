@@ -80,7 +80,8 @@ final class UnitContext {
         if let known = gathered[number] { return known }
         let values: Dense
         switch columns[number].source {
-        case .unit: values = try vector(number)?.gather(selection, scratch) ?? Dense(.constant(.null), count: selection.count)
+        case .unit:
+            values = try vector(number)?.gather(selection, scratch) ?? Dense(.constant(.null), count: selection.count)
         case .nothing: values = Dense(.constant(.null), count: selection.count)
         case .attributes:
             guard let unit else { preconditionFailure("no unit") }

@@ -15,6 +15,8 @@ package final class SQLiteRun: @unchecked Sendable {
     private let text: String
     private let stop: StopFlag
     let context: SQLiteContext
+    /// What the virtual tables read.
+    package var table: any EventTable { context.table }
     private var connection: OpaquePointer?
     private var statement: OpaquePointer?
 

@@ -60,7 +60,8 @@ final class UnitLoader {
         }
         if slice.count == 1 { run.reserve(unit.rowCount) }
         let reader = try source.reader(segment: unit.key.segment)
-        counts.bytesRead += entries.reduce(0) { $0 + $1.headLength }
+        let opened = scanner.bytesOpened
+        defer { counts.bytesRead += scanner.bytesOpened - opened }
         if entries.count >= UnitLoader.prefetchEntriesMin { try scanner.prefetch(reader) }
         for entry in entries {
             try scanner.open(reader, entry)
@@ -109,7 +110,9 @@ final class LoadRun {
         self.scratch = scratch
         wantsList = wanted.contains(.attributeList)
         needsOnlyEntity = wanted == [.entity]
-        attributes = wanted.compactMap { if case .attribute(let number) = $0 { AttributeBuilders(number) } else { nil } }
+        attributes = wanted.compactMap {
+            if case .attribute(let number) = $0 { AttributeBuilders(number) } else { nil }
+        }
     }
 
     /// Before the first row: how many there will be at most.

@@ -6,6 +6,10 @@ package final class NativeTable: EventTable {
     private let source: any ScanSource
     private let environment: QueryEnvironment
     private let small: @Sendable (SmallTable) throws(Fault) -> [[SQLValue]]
+    private let sums = Guardedly(NativeCounts())
+
+    /// What the scans have cost so far.
+    package var counts: NativeCounts { sums.value }
 
     /// - Parameter small: the rows of the tables beside `events`.
     package init(
@@ -22,7 +26,7 @@ package final class NativeTable: EventTable {
     package func scan(_ request: TableScanRequest) throws(Fault) -> any TableCursor {
         NativeTableCursor(
             try NativeQuery(NativeTable.query(request), source: source, environment: environment),
-            width: request.columns.count)
+            width: request.columns.count, sums: sums)
     }
 
     private static func query(_ request: TableScanRequest) -> SelectQuery {
@@ -92,13 +96,20 @@ package final class NativeTable: EventTable {
 private final class NativeTableCursor: TableCursor {
     private let query: NativeQuery
     private let width: Int
+    private let sums: Guardedly<NativeCounts>
     private var batch: [[SQLValue]] = []
     private var row = 0
     private var count = 0
 
-    init(_ query: NativeQuery, width: Int) {
+    init(_ query: NativeQuery, width: Int, sums: Guardedly<NativeCounts>) {
         self.query = query
         self.width = width
+        self.sums = sums
+    }
+
+    deinit {
+        let counts = query.counts
+        sums.change { $0.add(counts) }
     }
 
     func next() throws(Fault) -> Bool {
