@@ -50,7 +50,7 @@ struct DifferentialTests {
         var run = DifferentialRun("big entity")
         run.skipsGeneral = true
         run.log.say("EVENTSTORE_DIFF_SEED=\(seed)")
-        let data = try DataSet(Population(seed: seed, rows: 95_000...100_000, big: true))
+        let data = try DataSet(Population(seed: seed, rows: 95_000...100_000, big: true), memoryBudget: 1 << 30)
         run.log.update { $0.add(data) }
         run.run(seed..<seed + (Self.setting("QUERIES") ?? 300), on: data)
         Self.finish(run)

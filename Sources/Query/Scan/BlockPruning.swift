@@ -110,6 +110,8 @@ extension BlockPruning.AttributeTest {
         let low = least.nextDown
         let high = greatest.nextUp
         doubles = NumberTest(low, high)
+        // Numbers that no integer equals say nothing of integers.
+        guard low < 0x1p63, high > -0x1p63 else { return }
         integers = NumberTest(
             low <= -0x1p63 ? .min : Int64(low.rounded(.down)), high >= 0x1p63 ? .max : Int64(high.rounded(.up)))
     }

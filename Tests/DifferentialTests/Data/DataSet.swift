@@ -23,13 +23,13 @@ final class DataSet {
 
     private static let key = KeySource.raw([UInt8](repeating: 9, count: 32))
 
-    init(_ population: Population) throws {
+    init(_ population: Population, memoryBudget: Int = 64 << 20) throws {
         self.population = population
         folder = NSTemporaryDirectory() + "eventstore-differential-" + UUID().uuidString
         let clock = Clock()
         var options = OpenOptions()
         options.nowMs = { clock.nowMs }
-        options.memoryBudget = 64 << 20
+        options.memoryBudget = memoryBudget
         options.threads = population.threads
         let store = try Self.build(population, folder, clock, options)
         self.store = store
