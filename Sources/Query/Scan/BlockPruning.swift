@@ -110,10 +110,12 @@ extension BlockPruning.AttributeTest {
         let low = least.nextDown
         let high = greatest.nextUp
         doubles = NumberTest(low, high)
-        // Numbers that no integer equals say nothing of integers.
-        guard low < 0x1p63, high > -0x1p63 else { return }
-        integers = NumberTest(
-            low <= -0x1p63 ? .min : Int64(low.rounded(.down)), high >= 0x1p63 ? .max : Int64(high.rounded(.up)))
+        integers = NumberTest(Self.whole(low.rounded(.down)), Self.whole(high.rounded(.up)))
+    }
+
+    /// The integer, or the one next to it that there is.
+    private static func whole(_ number: Double) -> Int64 {
+        number >= 0x1p63 ? .max : number < -0x1p63 ? .min : Int64(number)
     }
 
     fileprivate func allows(_ kind: ValueKind, _ zone: BlockZone?) -> Bool {

@@ -47,15 +47,20 @@ package final class VectorDictionary: @unchecked Sendable {
     let arena: TextArena
     /// All entries of a dictionary in which not all are texts.
     let values: [SQLValue]?
+    let byteCount: Int
 
     init(bytes: UnsafeBufferPointer<UInt8>, offsets: UnsafeBufferPointer<Int>) {
         arena = TextArena(copying: bytes, offsets)
         values = nil
+        byteCount = arena.byteCount
     }
 
     init(values: [SQLValue]) {
         arena = withUnsafePointer(to: 0) { TextArena(copying: .init(start: nil, count: 0), .init(start: $0, count: 1)) }
         self.values = values
+        byteCount = values.reduce(0) { sum, value in
+            if case .text(let text) = value { sum + 48 + text.string.utf8.count } else { sum + 48 }
+        }
     }
 
     deinit { arena.deallocate() }
@@ -63,7 +68,6 @@ package final class VectorDictionary: @unchecked Sendable {
     var isText: Bool { values == nil }
     /// Entries without NULL.
     var count: Int { values?.count ?? arena.count }
-    var byteCount: Int { values.map { $0.count * 48 } ?? arena.byteCount }
 
     /// Only of a dictionary of texts, and not of code 0.
     @inline(__always)
