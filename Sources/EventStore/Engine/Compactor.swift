@@ -98,6 +98,7 @@ extension StoreEngine {
             try SegmentRemoval.unlink(handle.path, context.environment)
             context.segmentFiles.forget(handle.info.number)
         }
+        context.columnCache.purge(segments: Set(handles.map(\.info.number)))
         for start in Set(handles.map(\.info.partitionStart)) {
             do throws(Fault) {
                 try context.environment.files.syncDirectory(context.files.directory(partitionStart: start))

@@ -61,7 +61,9 @@ final class Follower: Sendable {
             }
             handles[info.number]?.saw(at: segmentChanges)
         }
-        for number in state.handles.keys where handles[number] == nil { context.segmentFiles.forget(number) }
+        let gone = state.handles.keys.filter { handles[$0] == nil }
+        for number in gone { context.segmentFiles.forget(number) }
+        if !gone.isEmpty { context.columnCache.purge(segments: Set(gone)) }
         state.handles = handles
         state.published.segments = SegmentSet(Array(handles.values))
     }

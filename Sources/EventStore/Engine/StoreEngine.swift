@@ -88,6 +88,7 @@ final class StoreEngine: Sendable {
         lane?.close()
         maintenance.lock()
         context.segmentFiles.forgetAll()
+        context.columnCache.purge()
         context.catalog.close()
         maintenance.unlock()
         lock?.release()
