@@ -87,20 +87,20 @@ final class LoadRun {
 
     private let wanted: [UnitColumnID]
     private let scratch: Scratch
-    private var rows = 0
-    private var capacity = 0
-    private var timestamps: VectorBuilder?
-    private var received: VectorBuilder?
-    private var sequences: VectorBuilder?
+    @exclusivity(unchecked) private var rows = 0
+    @exclusivity(unchecked) private var capacity = 0
+    @exclusivity(unchecked) private var timestamps: VectorBuilder?
+    @exclusivity(unchecked) private var received: VectorBuilder?
+    @exclusivity(unchecked) private var sequences: VectorBuilder?
     private let attributes: [AttributeBuilders]
-    private var entityRuns: [(entity: UInt32, rows: Int)] = []
-    private var typeCodes: UnsafeMutablePointer<UInt32>?
-    private var types: [UInt32] = []
+    @exclusivity(unchecked) private var entityRuns: [(entity: UInt32, rows: Int)] = []
+    @exclusivity(unchecked) private var typeCodes: UnsafeMutablePointer<UInt32>?
+    @exclusivity(unchecked) private var types: [UInt32] = []
     /// Code of each type by its number; 0 where not met yet.
-    private var typeIndex = GrowableBuffer<UInt32>()
-    private var ids: UnsafeMutablePointer<EventID>?
-    private var idHashes: UnsafeMutablePointer<UInt32>?
-    private var seenAttributes: Set<UInt32> = []
+    @exclusivity(unchecked) private var typeIndex = GrowableBuffer<UInt32>()
+    @exclusivity(unchecked) private var ids: UnsafeMutablePointer<EventID>?
+    @exclusivity(unchecked) private var idHashes: UnsafeMutablePointer<UInt32>?
+    @exclusivity(unchecked) private var seenAttributes: Set<UInt32> = []
 
     private let wantsList: Bool
     let needsOnlyEntity: Bool
@@ -257,14 +257,15 @@ final class LoadRun {
 
     private func entityVector(_ source: any ScanSource) -> Vector {
         let dictionary = DictionaryBuilder()
-        var codes = GrowableBuffer<UInt32>(capacity: rows)
         var known: [UInt32: UInt32] = [:]
+        var runs: [(code: UInt32, rows: Int)] = []
+        runs.reserveCapacity(entityRuns.count)
         for run in entityRuns {
             let code = known[run.entity] ?? source.entityName(run.entity).withBytes { dictionary.intern($0) }
             known[run.entity] = code
-            codes.resize(to: codes.count + run.rows, filling: code)
+            runs.append((code, run.rows))
         }
-        return .codes(UnsafePointer(codes.base), dictionary.finish(), count: rows)
+        return .runs(runs, dictionary.finish(), count: rows)
     }
 }
 

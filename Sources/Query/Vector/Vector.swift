@@ -212,6 +212,23 @@ extension Vector {
         return make(UInt32.self)
     }
 
+    /// Codes that stand for many rows in a row.
+    static func runs(_ runs: [(code: UInt32, rows: Int)], _ dictionary: VectorDictionary, count: Int) -> Vector {
+        func make<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type) -> Vector {
+            let target = UnsafeMutablePointer<T>.allocate(capacity: max(count, 1))
+            var row = 0
+            for run in runs {
+                (target + row).update(repeating: T(truncatingIfNeeded: run.code), count: run.rows)
+                row += run.rows
+            }
+            return Vector(
+                form: .codes(dictionary), count: count, width: MemoryLayout<T>.size, data: .init(target), nulls: nil)
+        }
+        if dictionary.count < 1 << 8 { return make(UInt8.self) }
+        if dictionary.count < 1 << 16 { return make(UInt16.self) }
+        return make(UInt32.self)
+    }
+
     /// Any 32-bit numbers.
     static func hashes(_ values: UnsafePointer<UInt32>, count: Int) -> Vector {
         let target = UnsafeMutablePointer<UInt32>.allocate(capacity: max(count, 1))
