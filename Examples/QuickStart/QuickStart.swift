@@ -1,4 +1,4 @@
-// A program to copy: opens a store (or makes one), appends, reads, counts, follows.
+// A program to copy: opens a store (or makes one), appends, reads, counts, asks, follows.
 //
 //   swift run QuickStart /tmp/quickstart
 //
@@ -48,7 +48,16 @@ struct QuickStart {
         // 4. Count: by type, entity or day.
         for row in try await store.counts(by: .type) { print(row.key, row.count) }
 
-        // 5. Follow: new events in order of commit, without gaps or repeats. Here from the beginning, and
+        // 5. Anything else: in SQL, or put together in Swift.
+        let errors = "SELECT path, count(*) AS n FROM events WHERE status < :most GROUP BY path ORDER BY n DESC LIMIT 10"
+        for row in try await store.query(errors, parameters: ["most": .integer(500)]).rows().rows { print(row) }
+        let slowest = EventQuery.select(.entity, .quantile(.attribute("duration_ms"), 0.95).as("p95"))
+            .where(.type == "http.request").groupBy(.entity).orderBy(.column("p95"), .descending).limit(10)
+        for try await batch in store.query(slowest) {
+            for row in 0..<batch.count { print(batch[row, 0], batch[row, 1]) }
+        }
+
+        // 6. Follow: new events in order of commit, without gaps or repeats. Here from the beginning, and
         //    only as many as are there already; a service would go on for ever.
         var left = try await store.stats().events
         for try await event in store.tail(from: .sequence(0)) {
@@ -57,7 +66,7 @@ struct QuickStart {
             if left == 0 { break }
         }
 
-        // 6. Close: what is only in the journal is kept there, and the writer's lock is let go.
+        // 7. Close: what is only in the journal is kept there, and the writer's lock is let go.
         try await store.close()
     }
 }
