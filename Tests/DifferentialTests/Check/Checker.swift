@@ -91,11 +91,12 @@ struct Checker {
         guard random.percent(extraShare * 4) else { return nil }
         var verdict = Verdict()
         guard let wanted = data.expected(question).answer.rows else { return nil }
-        switch random.below(5) {
+        switch random.below(6) {
         case 0: verdict.mismatch = throughSQLite(question, wanted, &verdict)
         case 1: verdict.mismatch = unpruned(question, wanted, &verdict)
         case 2: verdict.mismatch = otherLimit(question, wanted, &random, &verdict)
         case 3: verdict.mismatch = partitioned(question, predicate(), &verdict)
+        case 4: verdict.mismatch = page(question, &random, &verdict)
         default: verdict.mismatch = partitionedAggregates(question, predicate(), &verdict)
         }
         return verdict
@@ -143,6 +144,34 @@ struct Checker {
         other.limit = random.within(0...(wanted.count + 1))
         let asked = other.written(.store)
         return compare("LIMIT \(other.limit ?? 0)", other, asked, asked.sql, wanted)
+    }
+
+    /// A page is the same rows as in the whole answer, in the same order, ties and all: otherwise a reader who turns
+    /// pages sees rows twice and others never.
+    private func page(_ question: Question, _ random: inout SeededGenerator, _ verdict: inout Verdict) -> Mismatch? {
+        guard !question.isGeneral, !question.isGrouped, !question.isDistinct, !question.orderBy.isEmpty else {
+            return nil
+        }
+        var whole = question
+        whole.limit = nil
+        whole.offset = nil
+        // One key leaves more ties.
+        if random.percent(50) { whole.orderBy = [whole.orderBy[0]] }
+        let all = data.ask(whole.written(.store))
+        guard all.isNative, let rows = all.answer.rows, rows.count > 1 else { return nil }
+        verdict.features.insert("check: page")
+        var part = whole
+        let start = random.within(0...rows.count - 1)
+        let size = random.within(1...max(1, min(rows.count / 2, 40)))
+        part.offset = start
+        part.limit = size
+        let asked = part.written(.store)
+        let got = data.ask(asked).answer
+        let wanted = Array(rows[start..<min(rows.count, start + size)])
+        if got.rows == wanted { return nil }
+        return Mismatch(
+            check: "page", problem: "rows \(start) and following", sql: asked.sql, parameters: asked.parameters,
+            referenceSQL: whole.written(.store).sql, got: got, expected: .rows(wanted))
     }
 
     /// Ternary-logic partitioning (Rigger & Su, OOPSLA 2020): each row satisfies p, NOT p or p IS NULL, one of them.
