@@ -222,13 +222,13 @@ final class QuantileAccumulator: Accumulator {
         seal()
         guard chosen.count > 1, sorted.count > QuantileAccumulator.parallelMin else { return }
         let lists = chosen.map { all($0) }
-        let found = Guardedly<[Int: [Double: Double]]>([:])
+        let found = Guarded<[Int: [Double: Double]]>([:])
         try parallel(chosen.count) { (number) throws(Fault) in
             var selection = QuantileSelection(lists[number])
             var results: [Double: Double] = [:]
             for share in shares.sorted() { results[share] = selection.select(share) }
             let ready = results
-            found.change { $0[chosen[number]] = ready }
+            found.withLock { $0[chosen[number]] = ready }
         }
         prepared = found.value
     }

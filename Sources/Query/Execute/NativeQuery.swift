@@ -129,10 +129,10 @@ package final class NativeQuery {
         if isPruned { return }
         isPruned = true
         guard let pruning = BlockPruning(plan, source) else { return }
-        let found = Guardedly<[[ScanUnit]]>(units.map { [$0] })
+        let found = Guarded<[[ScanUnit]]>(units.map { [$0] })
         try forEachUnit(units) { (worker, index, unit) throws(Fault) in
             let kept = try worker.context.loader.pruned(unit, by: pruning)
-            if kept.count != 1 || kept[0].key != unit.key { found.change { $0[index] = kept } }
+            if kept.count != 1 || kept[0].key != unit.key { found.withLock { $0[index] = kept } }
         }
         units = found.value.flatMap { $0 }
     }
@@ -209,11 +209,11 @@ package final class NativeQuery {
             return first
         }
         let budget = environment.memoryBudget
-        let held = Guardedly(0)
+        let held = Guarded(0)
         try forEachUnit(units) { (worker, _, unit) throws(Fault) in
             try worker.group(unit)
             let bytes = worker.groups?.byteCount ?? 0
-            held.change { $0 += bytes - worker.reportedBytes }
+            held.withLock { $0 += bytes - worker.reportedBytes }
             worker.reportedBytes = bytes
             if held.value > budget {
                 throw NativeQuery.beyond(budget, "for its groups")
@@ -247,7 +247,7 @@ package final class NativeQuery {
         // Values of few rows are read when it is known which.
         let loadsLate = !isSelective && wanted >= NativeQuery.batchRows
         let bytesMax = max(1, environment.memoryBudget / 4)
-        let results = Guardedly(WaveRows(units: wave.count))
+        let results = Guarded(WaveRows(units: wave.count))
         let done = try forEachUnit(wave, while: { results.value.count < wanted && results.value.bytes < bytesMax }) {
             (worker, index, unit) throws(Fault) in
             guard try worker.filter(unit, loadsLate: loadsLate) else { return }
@@ -258,7 +258,7 @@ package final class NativeQuery {
             } else {
                 values = try worker.items()
             }
-            results.change { $0.add(values, index) }
+            results.withLock { $0.add(values, index) }
         }
         nextUnit += done
         let found = results.value.count
@@ -297,18 +297,18 @@ package final class NativeQuery {
             let chosen = Array(rows[range])
             return try Materialiser(workers[0], units, source, budget: environment.memoryBudget).values(chosen)
         }
-        let found = Guardedly<[SortedRow]>([])
-        let bytes = Guardedly(0)
+        let found = Guarded<[SortedRow]>([])
+        let bytes = Guarded(0)
         let budget = environment.memoryBudget
         try forEachUnit(units) { (worker, index, unit) throws(Fault) in
             guard try worker.filter(unit, loadsLate: true) else { return }
             let rows = try worker.sortedRows(index)
             let size = rows.reduce(0) { $0 + $1.byteCount }
-            bytes.change { $0 += size }
+            bytes.withLock { $0 += size }
             if bytes.value > budget {
                 throw NativeQuery.beyond(budget, "to sort its rows")
             }
-            found.change { $0 += rows }
+            found.withLock { $0 += rows }
         }
         var rows = found.value
         rows.sort { ordering.precedes($0, $1) }
@@ -329,12 +329,12 @@ package final class NativeQuery {
             }
             return top.sorted()
         }
-        let perWorker = Guardedly<[ObjectIdentifier: TopRows]>([:])
+        let perWorker = Guarded<[ObjectIdentifier: TopRows]>([:])
         let budget = environment.memoryBudget
         try forEachUnit(units) { (worker, index, unit) throws(Fault) in
             let key = ObjectIdentifier(worker)
             let top = perWorker.value[key] ?? TopRows(wanted, ordering)
-            perWorker.change { $0[key] = top }
+            perWorker.withLock { $0[key] = top }
             try worker.addTop(unit, index, to: top)
             // The lists are merged into one more.
             if top.byteCount > budget / 2 { throw NativeQuery.beyond(budget, "for its sorted rows") }
@@ -401,15 +401,6 @@ final class SharedCounter: Sendable {
 private final class Crew: @unchecked Sendable {
     let workers: [QueryWorker]
     init(_ workers: [QueryWorker]) { self.workers = workers }
-}
-
-/// A value behind a lock. `@unchecked Sendable`: the lock is held for every access.
-final class Guardedly<Value>: @unchecked Sendable {
-    private let lock = Mutex(())
-    private var stored: Value
-    init(_ value: Value) { stored = value }
-    var value: Value { lock.withLock { _ in stored } }
-    func change(_ body: (inout Value) -> Void) { lock.withLock { _ in body(&stored) } }
 }
 
 extension Expression {

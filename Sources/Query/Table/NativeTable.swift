@@ -6,7 +6,7 @@ package final class NativeTable: EventTable {
     private let source: any ScanSource
     private let environment: QueryEnvironment
     private let small: @Sendable (SmallTable) throws(Fault) -> [[SQLValue]]
-    private let sums = Guardedly(NativeCounts())
+    private let sums = Guarded(NativeCounts())
 
     /// What the scans have cost so far.
     package var counts: NativeCounts { sums.value }
@@ -96,12 +96,12 @@ package final class NativeTable: EventTable {
 private final class NativeTableCursor: TableCursor {
     private let query: NativeQuery
     private let width: Int
-    private let sums: Guardedly<NativeCounts>
+    private let sums: Guarded<NativeCounts>
     private var batch: [[SQLValue]] = []
     private var row = 0
     private var count = 0
 
-    init(_ query: NativeQuery, width: Int, sums: Guardedly<NativeCounts>) {
+    init(_ query: NativeQuery, width: Int, sums: Guarded<NativeCounts>) {
         self.query = query
         self.width = width
         self.sums = sums
@@ -109,7 +109,7 @@ private final class NativeTableCursor: TableCursor {
 
     deinit {
         let counts = query.counts
-        sums.change { $0.add(counts) }
+        sums.withLock { $0.add(counts) }
     }
 
     func next() throws(Fault) -> Bool {

@@ -114,15 +114,31 @@ struct Comparison {
     private func problem(_ rows: [[Cell]], in range: Range<Int>) -> String? {
         var places: [[Cell]: [Int]] = [:]
         for place in range { places[key(expected[place]), default: []].append(place) }
+        // Rows that are equal find each other first: a row with a wide tolerance would else take another's place.
+        var rest: [[Cell]] = []
         for row in rows {
             let key = key(row)
+            if let index = places[key]?.firstIndex(where: { isSame(row, expected[$0]) }) {
+                places[key]?.remove(at: index)
+            } else {
+                rest.append(row)
+            }
+        }
+        for row in rest {
+            let key = key(row)
             guard let candidates = places[key], !candidates.isEmpty else { return "not expected: \(row)" }
-            guard let index = candidates.firstIndex(where: { isNear(row, expected[$0]) }) else {
+            let near = candidates.indices.filter { isNear(row, expected[candidates[$0]]) }
+            guard let index = near.min(by: { tolerance(candidates[$0]) < tolerance(candidates[$1]) }) else {
                 return "not near enough: \(row), expected \(expected[candidates[0]])"
             }
             places[key]?.remove(at: index)
         }
         return nil
+    }
+
+    /// How far rows may be from one of the reference's.
+    private func tolerance(_ place: Int) -> Double {
+        boundColumns.values.compactMap { expected[place][$0].number }.reduce(0) { $0 + abs($1) }
     }
 
     /// The row as far as it must agree without tolerance.
