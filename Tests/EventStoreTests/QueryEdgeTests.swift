@@ -69,7 +69,9 @@ struct QueryEdgeTests {
             #expect(try store.one("SELECT count(DISTINCT x) FROM events") == 7, "\(place)")
             #expect(try store.ask("SELECT DISTINCT x FROM events").count == 7, "\(place)")
             #expect(try store.ask("SELECT DISTINCT x FROM events ORDER BY x LIMIT 2 OFFSET 4").count == 2, "\(place)")
-            #expect(try store.ask("SELECT x FROM events WHERE x >= 9223372036854775807.0 AND typeof(x) <> 'text'").count == 1)
+            #expect(
+                try store.ask("SELECT x FROM events WHERE x >= 9223372036854775807.0 AND typeof(x) <> 'text'").count
+                    == 1)
             #expect(
                 try store.ask("SELECT typeof(x) FROM events ORDER BY sequence LIMIT 3") == [
                     ["integer"], ["real"], ["integer"],

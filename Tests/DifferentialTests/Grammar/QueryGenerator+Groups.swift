@@ -139,6 +139,10 @@ extension QueryGenerator {
         note(name)
         var argument = random.percent(75) ? mention(pick(Column.numeric)) : numeric(depth: 2)
         var isDistinct = false
+        if random.percent(6), let huge = Column.all.first(where: { $0.traits.contains(.huge) }) {
+            note("sum that overflows")
+            argument = mention(huge)
+        }
         if random.percent(8) {
             // Of 1 and 1.0 either may stay, and with it the kind of the sum: only columns of one kind.
             argument = mention(random.pick(Column.calm.filter { !$0.traits.contains(.mixesNumbers) }))
