@@ -100,8 +100,9 @@ struct Comparison {
             let right = b[column]
             if case .real(let left) = left, case .real(let right) = right, match.isRounded {
                 // Rounded sums that are so near may come in either order, and then later keys decide nothing.
-                let isNear = abs(left - right) <= 1e-9 * max(abs(left), abs(right))
-                return isNear || !left.isFinite || !right.isFinite
+                var distance = 1e-9 * max(abs(left), abs(right))
+                if case .within(let step) = match { distance = max(distance, step) }
+                return abs(left - right) <= distance || !left.isFinite || !right.isFinite
             }
             if Cell.sqlOrder(left, right) != 0 { return false }
         }

@@ -193,9 +193,10 @@ struct SQLWriter {
         guard isHidden else { return sql += name }
         switch column.name {
         case "entity", "type", "id":
-            sql += column.isFixed ? "(\(name) || '')" : "(+\(name))"
+            // A cast keeps the affinity, which comparisons with literals of another kind go by.
+            sql += column.isFixed ? "CAST(\(name) AS TEXT)" : "(+\(name))"
         case "timestamp", "sequence", "received":
-            sql += column.isFixed ? "(\(name) + 0)" : "(+\(name))"
+            sql += column.isFixed ? "CAST(\(name) AS INTEGER)" : "(+\(name))"
         default: sql += "(+\(name))"
         }
     }
