@@ -178,7 +178,7 @@ extension FilterNode {
 /// Three-valued logic on verdicts.
 enum Logic {
     @inline(__always)
-    static func and(_ a: UInt8, _ b: UInt8) -> UInt8 { a == 0 || b == 0 ? 0 : a | b }
+    static func and(_ a: UInt8, _ b: UInt8) -> UInt8 { a == 0 || b == 0 ? 0 : max(a, b) }
     @inline(__always)
     static func or(_ a: UInt8, _ b: UInt8) -> UInt8 { a == 1 || b == 1 ? 1 : a | b }
 }
