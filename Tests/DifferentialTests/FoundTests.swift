@@ -50,4 +50,14 @@ struct FoundTests {
             }
         }
     }
+
+    @Test("True and NULL is NULL, also when it is counted")
+    func logic() throws {
+        let data = try DataSet(Population(seed: 13, rows: 300...400))
+        for condition in ["mixed NOT BETWEEN 0 AND 0", "mixed BETWEEN 0 AND 9", "NOT (status > 0 AND small > 0)"] {
+            try Self.agrees("SELECT count((\(condition))), sum(\(condition)), count(*) FROM events", data)
+            try Self.agrees("SELECT count(*) FROM events WHERE (\(condition)) IS NULL", data)
+            try Self.agrees("SELECT typeof((\(condition))) AS k, count(*) FROM events GROUP BY k ORDER BY k", data)
+        }
+    }
 }
