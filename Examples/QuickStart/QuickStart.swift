@@ -49,7 +49,7 @@ struct QuickStart {
         for row in try await store.counts(by: .type) { print(row.key, row.count) }
 
         // 5. Anything else: in SQL, or put together in Swift.
-        let errors = "SELECT path, count(*) AS n FROM events WHERE status < :most GROUP BY path ORDER BY n DESC LIMIT 10"
+        let errors = "SELECT path, count(*) AS n FROM events WHERE status < :most GROUP BY path ORDER BY n DESC"
         for row in try await store.query(errors, parameters: ["most": .integer(500)]).rows().rows { print(row) }
         let slowest = EventQuery.select(.entity, .quantile(.attribute("duration_ms"), 0.95).as("p95"))
             .where(.type == "http.request").groupBy(.entity).orderBy(.column("p95"), .descending).limit(10)

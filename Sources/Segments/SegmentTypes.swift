@@ -87,6 +87,12 @@ package protocol BlockSealer: AnyObject {
     /// The 32 bytes that `PackKey.vocabulary` stands for until the next call. Called before packs of a
     /// vocabulary are sealed or opened; a copy is taken.
     func useVocabularyKey(_ bytes: UnsafeRawBufferPointer) throws(Fault)
+    /// Called before a group of blocks is opened: keys of entities erased since are to be forgotten.
+    func refresh()
+}
+
+extension BlockSealer {
+    package func refresh() {}
 }
 
 /// Rows of one type of an entity in a segment.

@@ -16,7 +16,8 @@ final class UnitLoader {
     let source: any ScanSource
     private let cache: ColumnCache
     /// Made when something is read: a query of cached columns needs none.
-    private(set) lazy var scanner = BlockScanner(sealer: source.makeSealer())
+    private(set) lazy var scanner = BlockScanner(sealer: sealer)
+    private lazy var sealer = source.makeSealer()
     private let scratch = Scratch()
     var counts = LoadCounts()
 
@@ -60,6 +61,7 @@ final class UnitLoader {
         }
         if slice.count == 1 { run.reserve(unit.rowCount) }
         let reader = try source.reader(segment: unit.key.segment)
+        sealer.refresh()
         let opened = scanner.bytesOpened
         defer { counts.bytesRead += scanner.bytesOpened - opened }
         if entries.count >= UnitLoader.prefetchEntriesMin { try scanner.prefetch(reader) }
