@@ -18,6 +18,15 @@ extension SQLValue {
         }
     }
 
+    /// The right side of a constraint; `nil` also for text that is no UTF-8. SQLite makes such bounds itself: for
+    /// `x GLOB 'a*'` it asks for text below 'b', the last byte counted up, whatever that byte is part of.
+    init?(bound value: OpaquePointer?) {
+        self.init(value)
+        guard case .text(let text) = self, let start = sqlite3_value_text(value) else { return }
+        let bytes = UnsafeRawBufferPointer(start: start, count: Int(sqlite3_value_bytes(value)))
+        if text.withBytes({ Text.order($0, bytes) }) != 0 { return nil }
+    }
+
     /// The same after numeric affinity: text that is a number becomes one. The value itself is left alone.
     init?(numeric value: OpaquePointer?) {
         guard sqlite3_value_type(value) == SQLITE_TEXT, let copy = sqlite3_value_dup(value) else {

@@ -110,7 +110,7 @@ final class VirtualCursor {
             if comparison.operation == .oneOf {
                 result.append(.list(try list(value, column, isNumber: isNumber)))
             } else {
-                let right = isNumber ? SQLValue(numeric: value) : SQLValue(value)
+                let right = isNumber ? SQLValue(numeric: value) : SQLValue(bound: value)
                 if case .text(let text) = right, column.isTime { throw VirtualTable.noTime(text, column) }
                 result.append(.one(right))
             }
@@ -123,7 +123,7 @@ final class VirtualCursor {
         var item: OpaquePointer?
         var result = sqlite3_vtab_in_first(value, &item)
         while result == SQLITE_OK, item != nil {
-            let right = isNumber ? SQLValue(numeric: item) : SQLValue(item)
+            let right = isNumber ? SQLValue(numeric: item) : SQLValue(bound: item)
             if case .text(let text) = right, column.isTime { throw VirtualTable.noTime(text, column) }
             values.append(right)
             // Long lists are left to SQLite: a BLOB among them, nothing is pushed down.

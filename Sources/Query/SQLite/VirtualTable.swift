@@ -88,7 +88,7 @@ final class VirtualTable {
         guard !context.traits.hasCast, sqlite3_vtab_rhs_value(info, Int32(index), &value) == SQLITE_OK, value != nil
         else { return nil }
         return source.columns[Int(info.pointee.aConstraint[index].iColumn)].affinity == .integer
-            ? SQLValue(numeric: value) : SQLValue(value)
+            ? SQLValue(numeric: value) : SQLValue(bound: value)
     }
 
     private func refuseText(_ literal: SQLValue?, comparedBy code: UInt8, with column: TableColumn) throws(Fault) {

@@ -98,7 +98,7 @@ struct Comparison {
         for (column, match) in keyColumns {
             let left = a[column]
             let right = b[column]
-            if case .real(let left) = left, case .real(let right) = right, match.isRounded {
+            if match.isRounded, let left = left.number, let right = right.number {
                 // Rounded sums that are so near may come in either order, and then later keys decide nothing.
                 var distance = 1e-9 * max(abs(left), abs(right))
                 if case .within(let step) = match { distance = max(distance, step) }
