@@ -92,7 +92,7 @@ let package = Package(
             path: "Tests/CatalogTests", swiftSettings: strict),
         .testTarget(
             name: "EventStoreTests", dependencies: ["EventStore", "EventStoreCore", "EventStoreCrypto"],
-            path: "Tests/EventStoreTests", swiftSettings: strict),
+            path: "Tests/EventStoreTests", exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "DifferentialTests",
             dependencies: [

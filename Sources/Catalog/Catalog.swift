@@ -62,13 +62,44 @@ package final class Catalog: Sendable {
         let readers = ReaderPool(path: path)
         do throws(Fault) {
             // Before anything is written: a catalog of a newer format is not touched.
-            _ = try readers.read { (reader) throws(Fault) in try reader.settings() }
+            let version = try readers.read { (reader) throws(Fault) in try reader.settings().formatVersion }
+            guard mode == .reader || version == CatalogSchema.formatVersion else {
+                throw Fault(
+                    .readOnly,
+                    "the store has format \(version): it can be read as it is; to write to it, run `upgrade` once",
+                    at: .init(file: path))
+            }
             let writer = mode == .writer ? try openWriter(path) : nil
             return Catalog(path: path, mode: mode, writer: writer, readers: readers)
         } catch {
             readers.close()
             throw error
         }
+    }
+
+    /// The format this program writes.
+    package static var formatVersion: Int { CatalogSchema.formatVersion }
+
+    /// Brings a catalog of an earlier format to the present one, in one transaction, and returns the version it had.
+    /// Only the holder of the store's lock may call this.
+    package static func upgrade(path: String) throws(Fault) -> Int {
+        try CatalogConnection.checkAccess(path, writing: true)
+        let readers = ReaderPool(path: path)
+        defer { readers.close() }
+        let version = try readers.read { (reader) throws(Fault) in try reader.settings().formatVersion }
+        readers.closeIdle()
+        guard version < CatalogSchema.formatVersion else { return version }
+        let queue = try openWriter(path)
+        try faulting(path) {
+            try queue.writeWithoutTransaction { database in
+                try database.inTransaction(.immediate) {
+                    try CatalogWriter(database).upgrade(from: version)
+                    return .commit
+                }
+            }
+            try queue.close()
+        }
+        return version
     }
 
     private static func openWriter(_ path: String) throws(Fault) -> DatabaseQueue {

@@ -6,6 +6,8 @@ package struct CatalogChange: Sendable {
     package var addEntities: [EntityRecord] = []
     /// `plan`, `state` and `floorMs`, `keyID`, `sealedName` and `tag` of existing entities. A floor never moves back.
     package var updateEntities: [EntityRecord] = []
+    /// Entities whose held names go, with the numbers of names then nobody holds: those lose their tag.
+    package var releaseHolders: [UInt32] = []
     package var addNames: [NameRecord] = []
     package var addHolders: [NameHolder] = []
     /// Sets the shared form of a name and removes its holders.
@@ -16,7 +18,11 @@ package struct CatalogChange: Sendable {
     package var deleteJournalBefore: UInt64?
     package var addSegments: [(CatalogSegment, [CatalogSegmentEntity])] = []
     package var markUnlinking: [Int64] = []
-    /// Removes segments together with their entity rows.
+    /// Takes parts out of the index and records where their bytes lie; the segment's count of rows shrinks with them.
+    package var addGone: [GonePart] = []
+    /// Parts whose bytes are destroyed.
+    package var freeGone: [PartKey] = []
+    /// Removes segments together with their entity rows and what is recorded as gone of them.
     package var removeSegments: [Int64] = []
     package var entityDayDeltas: [DayCount] = []
     package var typeDayDeltas: [DayCount] = []
@@ -28,6 +34,16 @@ package struct CatalogChange: Sendable {
     package var setMeta: [String: Int64] = [:]
     /// Forgets batches received before this time.
     package var dropBatchesBefore: Int64?
+
+    /// Plans are set by name.
+    package var setPlans: [PlanRecord] = []
+    package var addAudit: [AuditRow] = []
+    package var addReceipts: [ReceiptRow] = []
+    /// Sealed documents by name, replaced as a whole; empty bytes remove one.
+    package var setDocuments: [String: [UInt8]] = [:]
+    package var tallies: [EntityTally] = []
+    /// Entities whose tallies and batch answers are forgotten.
+    package var forgetEntities: [UInt32] = []
 
     package init() {}
 }

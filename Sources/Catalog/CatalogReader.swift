@@ -63,12 +63,16 @@ package struct CatalogReader {
         var records: [EntityRecord] = []
         var run = try SQLRun(
             database,
-            "SELECT number, key_id, sealed_name, tag, created_ms, plan, state, floor_ms FROM entity ORDER BY number")
+            """
+            SELECT number, key_id, sealed_name, tag, created_ms, plan, state, floor_ms, \(try entityExtras())
+            FROM entity ORDER BY number
+            """)
         while try run.step() {
             records.append(
                 EntityRecord(
                     number: try run.number(0), keyID: run.uint64(1), sealedName: run.blob(2), tag: run.blob(3),
-                    createdMs: run.int64(4), plan: run.text(5), state: try run.number(6), floorMs: run.int64(7)))
+                    createdMs: run.int64(4), plan: run.text(5), state: try run.number(6), floorMs: run.int64(7),
+                    days: try run.count(8), eraseAtMs: run.int64(9)))
         }
         return records
     }

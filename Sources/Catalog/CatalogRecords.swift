@@ -38,12 +38,16 @@ package struct EntityRecord: Sendable, Equatable {
     package var createdMs: Int64
     package var plan: String
     package var state: Int
-    /// Events before this never come back, whatever the plan becomes.
+    /// Events before this never come back, whatever the plan becomes: neither index nor totals have any.
     package var floorMs: Int64
+    /// Days kept if other than the plan's; 0 is what the plan says.
+    package var days: Int
+    /// When a cancelled entity is erased; 0 when its data lives out its retention.
+    package var eraseAtMs: Int64
 
     package init(
         number: UInt32, keyID: UInt64, sealedName: [UInt8], tag: [UInt8], createdMs: Int64, plan: String, state: Int,
-        floorMs: Int64
+        floorMs: Int64, days: Int = 0, eraseAtMs: Int64 = 0
     ) {
         self.number = number
         self.keyID = keyID
@@ -53,6 +57,8 @@ package struct EntityRecord: Sendable, Equatable {
         self.plan = plan
         self.state = state
         self.floorMs = floorMs
+        self.days = days
+        self.eraseAtMs = eraseAtMs
     }
 }
 

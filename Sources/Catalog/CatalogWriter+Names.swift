@@ -9,11 +9,29 @@ extension CatalogWriter {
         try addNames(change.addNames)
         try addHolders(change.addHolders)
         try shareNames(change.shareNames)
+        try releaseHolders(change.releaseHolders)
+    }
+
+    /// A name that nobody holds any more gets a tag nobody can compute, so that it says nothing of what it was.
+    private func releaseHolders(_ entities: [UInt32]) throws(Fault) {
+        guard !entities.isEmpty else { return }
+        var release = try SQLRun(database, "DELETE FROM holder WHERE entity = ?")
+        for entity in entities {
+            release.bind(entity)
+            try release.run()
+        }
+        var blank = try SQLRun(
+            database,
+            """
+            UPDATE name SET tag = randomblob(16) WHERE shared IS NULL AND NOT EXISTS
+              (SELECT 1 FROM holder WHERE holder.kind = name.kind AND holder.name = name.number)
+            """)
+        try blank.run()
     }
 
     private func addEntities(_ entities: [EntityRecord]) throws(Fault) {
         guard !entities.isEmpty else { return }
-        var run = try SQLRun(database, "INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        var run = try SQLRun(database, "INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         for entity in entities {
             run.bind(entity.number)
             run.bind(entity.keyID)
@@ -23,6 +41,8 @@ extension CatalogWriter {
             run.bind(entity.plan)
             run.bind(entity.state)
             run.bind(entity.floorMs)
+            run.bind(entity.days)
+            run.bind(entity.eraseAtMs)
             try run.run()
         }
     }
@@ -33,7 +53,7 @@ extension CatalogWriter {
             database,
             """
             UPDATE entity SET key_id = ?, sealed_name = ?, tag = ?, plan = ?, state = ?,
-              floor_ms = max(floor_ms, ?) WHERE number = ?
+              floor_ms = max(floor_ms, ?), days = ?, erase_at_ms = ? WHERE number = ?
             """)
         for entity in entities {
             run.bind(entity.keyID)
@@ -42,6 +62,8 @@ extension CatalogWriter {
             run.bind(entity.plan)
             run.bind(entity.state)
             run.bind(entity.floorMs)
+            run.bind(entity.days)
+            run.bind(entity.eraseAtMs)
             run.bind(entity.number)
             try run.run()
             guard run.changed == 1 else {

@@ -16,8 +16,45 @@ extension CatalogWriter {
             }
         }
         try mark(change.markUnlinking)
+        try addGone(change.addGone)
+        try freeGone(change.freeGone)
         try remove(change.removeSegments)
         return added
+    }
+
+    private func addGone(_ parts: [GonePart]) throws(Fault) {
+        guard !parts.isEmpty else { return }
+        var add = try SQLRun(database, "INSERT INTO gone VALUES (?, ?, ?, ?, ?)")
+        var drop = try SQLRun(database, "DELETE FROM segment_entity WHERE segment = ? AND entity = ?")
+        var shrink = try SQLRun(database, "UPDATE segment SET rows = rows - ? WHERE number = ? AND rows >= ?")
+        for part in parts {
+            let place = Fault.Place(entity: part.entity)
+            add.bind(part.segment)
+            add.bind(part.entity)
+            add.bind(part.rows)
+            add.bind(PackedLists.encode(part.ranges))
+            add.bind(part.isFreed ? 1 : 0)
+            try add.run()
+            drop.bind(part.segment)
+            drop.bind(part.entity)
+            try drop.run()
+            guard drop.changed == 1 else { throw Fault(.notFound, "the entity has no part of this segment", at: place) }
+            shrink.bind(part.rows)
+            shrink.bind(part.segment)
+            shrink.bind(part.rows)
+            try shrink.run()
+            guard shrink.changed == 1 else { throw Fault(.notFound, "no segment \(part.segment)", at: place) }
+        }
+    }
+
+    private func freeGone(_ parts: [PartKey]) throws(Fault) {
+        guard !parts.isEmpty else { return }
+        var run = try SQLRun(database, "UPDATE gone SET freed = 1 WHERE segment = ? AND entity = ?")
+        for part in parts {
+            run.bind(part.segment)
+            run.bind(part.entity)
+            try run.run()
+        }
     }
 
     private func nextSegment() throws(Fault) -> Int64 {
@@ -82,10 +119,13 @@ extension CatalogWriter {
     private func remove(_ numbers: [Int64]) throws(Fault) {
         guard !numbers.isEmpty else { return }
         var parts = try SQLRun(database, "DELETE FROM segment_entity WHERE segment = ?")
+        var gone = try SQLRun(database, "DELETE FROM gone WHERE segment = ?")
         var run = try SQLRun(database, "DELETE FROM segment WHERE number = ?")
         for number in numbers {
             parts.bind(number)
             try parts.run()
+            gone.bind(number)
+            try gone.run()
             run.bind(number)
             try run.run()
         }

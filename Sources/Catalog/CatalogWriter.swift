@@ -30,6 +30,7 @@ struct CatalogWriter {
         try addDays(change.entityDayDeltas, Self.entityDays)
         try addDays(change.typeDayDeltas, Self.typeDays)
         try applyMeta(change)
+        try applyLifecycle(change)
         try updateState(change, segmentsAdded: segments.count)
         return CatalogCommit(segments: segments)
     }
@@ -162,10 +163,12 @@ struct CatalogWriter {
 }
 
 extension CatalogChange {
-    var changesSegments: Bool { !addSegments.isEmpty || !markUnlinking.isEmpty || !removeSegments.isEmpty }
+    var changesSegments: Bool {
+        !addSegments.isEmpty || !markUnlinking.isEmpty || !removeSegments.isEmpty || !addGone.isEmpty
+    }
 
     var changesNames: Bool {
         !addEntities.isEmpty || !updateEntities.isEmpty || !addNames.isEmpty || !addHolders.isEmpty
-            || !shareNames.isEmpty
+            || !shareNames.isEmpty || !releaseHolders.isEmpty || !setPlans.isEmpty
     }
 }

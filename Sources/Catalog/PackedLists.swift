@@ -77,5 +77,35 @@ enum PackedLists {
             headLength: headLength, types: types)
     }
 
+    /// Ranges of a file, ascending and apart: count, then each as gap to the one before and length.
+    static func encode(_ ranges: [Range<Int>]) -> [UInt8] {
+        var writer = ByteWriter(reserving: ranges.count * 8 + 4)
+        writer.varint(ranges.count)
+        var end = 0
+        for range in ranges {
+            writer.varint(range.lowerBound - end)
+            writer.varint(range.count)
+            end = range.upperBound
+        }
+        return writer.bytes
+    }
+
+    static func decodeRanges(_ bytes: UnsafeRawBufferPointer) throws(Fault) -> [Range<Int>] {
+        var reader = ByteReader(bytes)
+        let count = try reader.count(max: bytes.count)
+        var ranges: [Range<Int>] = []
+        ranges.reserveCapacity(count)
+        var end = 0
+        for _ in 0..<count {
+            let (start, startOverflow) = end.addingReportingOverflow(try reader.count(max: Int.max))
+            let (next, overflow) = start.addingReportingOverflow(try reader.count(max: Int.max))
+            guard !startOverflow, !overflow else { throw damaged }
+            ranges.append(start..<next)
+            end = next
+        }
+        guard reader.isAtEnd else { throw damaged }
+        return ranges
+    }
+
     private static var damaged: Fault { Fault(.damaged, "a packed list in the catalog does not decode") }
 }

@@ -198,7 +198,7 @@ import Testing
     @Test func aNewerFormatIsRefused() throws {
         let scratch = try Scratch()
         let catalog = try scratch.fresh()
-        try catalog.write { (database) throws in try database.execute(sql: "UPDATE settings SET format_version = 2") }
+        try catalog.write { (database) throws in try database.execute(sql: "UPDATE settings SET format_version = 3") }
         catalog.close()
         for mode in [Catalog.Mode.reader, .writer] {
             let before = try scratch.bytes()

@@ -10,18 +10,24 @@ import Testing
 
 @Suite struct LayoutTests {
     private static let layout = """
+        audit: number*, time_ms, body, mac
         batch: scope*, tag*, body_hash, received_ms, answer | batch_received(received_ms)
-        entity: number*, key_id, sealed_name, tag, created_ms, plan, state, floor_ms | unique entity_tag(tag)
+        document: name*, body
+        entity: number*, key_id, sealed_name, tag, created_ms, plan, state, floor_ms, days, erase_at_ms | unique entity_tag(tag)
         entity_day: day*, entity*, rows
+        gone: segment*, entity*, rows, ranges, freed
         holder: kind*, name*, entity*, sealed
         journal: first_sequence*, rows, received_ms, blob
         meta: name*, value
         name: kind*, number*, tag, shared | unique name_tag(kind, tag)
+        plan: name*, days
+        receipt: number*, entity, time_ms, body, signature
         segment: number*, id, partition_start, partition_ms, rows, file_bytes, min_time, max_time, sequence_base, \
         min_sequence, max_sequence, level, state, retention_days, types, attributes
         segment_entity: segment*, entity*, part | entity_segment(entity, segment)
         settings: one*, format_version, store_id, incarnation, partition, shared_by_entities_min, default_plan, created_ms
         state: one*, next_sequence, keyring_generation, changes, segment_changes, name_changes, next_segment
+        tally: entity*, last_event_ms, last_received_ms, refused, expired
         type_day: day*, type*, rows
         """
 

@@ -54,7 +54,7 @@ enum Sample {
     static let start: Int64 = 20_000 * 86_400_000
 
     static let settings = CatalogSettings(
-        formatVersion: 1, storeID: [UInt8](0..<16), incarnation: 0xfeed_face_dead_beef, partition: 1,
+        formatVersion: 2, storeID: [UInt8](0..<16), incarnation: 0xfeed_face_dead_beef, partition: 1,
         sharedByEntitiesMin: 3, defaultPlan: "professional", createdMs: start)
 
     static func entity(_ number: UInt32) -> EntityRecord {

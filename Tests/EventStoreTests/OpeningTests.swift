@@ -134,7 +134,7 @@ import Testing
             defer { try? store.close() }
             return store.engine.context.settings
         }()
-        settings.formatVersion = 2
+        settings.formatVersion = 3
         try FileManager.default.removeItem(atPath: catalog)
         try Catalog.create(path: catalog, settings: settings)
         let before = try snapshot(folder)

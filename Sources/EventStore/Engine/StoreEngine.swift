@@ -22,8 +22,6 @@ final class StoreEngine: Sendable {
     private let flusher: Flusher?
     private let isClosed = Atomic<Bool>(false)
 
-    static let formatVersion = 1
-
     private init(context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?) {
         self.context = context
         self.lock = lock
@@ -131,7 +129,7 @@ extension StoreEngine {
         try Catalog.create(
             path: files.catalog,
             settings: CatalogSettings(
-                formatVersion: formatVersion, storeID: storeID, incarnation: incarnation,
+                formatVersion: Catalog.formatVersion, storeID: storeID, incarnation: incarnation,
                 partition: create.partition.stored, sharedByEntitiesMin: create.sharedByEntitiesMin,
                 defaultPlan: create.defaultPlan, createdMs: environment.nowMs()))
         try environment.files.syncDirectory(path)
