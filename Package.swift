@@ -38,7 +38,10 @@ let package = Package(
             name: "CZstd", path: "Sources/CZstd", pkgConfig: "libzstd",
             providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
 
-        .target(name: "EventStoreCore", path: "Sources/Core", swiftSettings: strict),
+        .systemLibrary(name: "CFileHoles", path: "Sources/CFileHoles"),
+
+        .target(
+            name: "EventStoreCore", dependencies: ["CFileHoles"], path: "Sources/Core", swiftSettings: strict),
         .target(
             name: "EventStoreCrypto", dependencies: ["EventStoreCore", "CLibCrypto"],
             path: "Sources/Crypto", swiftSettings: strict),

@@ -19,12 +19,30 @@ final class SegmentHandle: Sendable {
     private static let singlesMax = 512
     /// The same as units of scans.
     let cachedUnits = Mutex<[ScanUnit]?>(nil)
+    /// What of it was seen last under a visibility, if anything.
+    let cachedSeen = Mutex<(stamp: UInt64, handle: SegmentHandle?)?>(nil)
+    /// Of a handle that shows a part of a segment only: the whole one, and floors that cut an entity's rows.
+    private let origin: SegmentHandle?
+    let floors: [UInt32: Int64]
+    /// Whether all of the segment's rows are shown.
+    var isWhole: Bool { origin == nil }
     /// The catalog's counter of segment changes when it was last seen to name this segment.
     private let seenAt = Atomic<UInt64>(.max)
 
     init(info: CatalogSegment, path: String, entries: [SegmentEntityEntry]?) {
         self.info = info
         self.path = path
+        origin = nil
+        floors = [:]
+        cachedEntries = Mutex(entries)
+    }
+
+    /// A part of a segment: some of its entries, ascending by entity.
+    init(part entries: [SegmentEntityEntry], of origin: SegmentHandle, floors: [UInt32: Int64]) {
+        info = origin.info
+        path = origin.path
+        self.origin = origin
+        self.floors = floors
         cachedEntries = Mutex(entries)
     }
 
@@ -44,7 +62,7 @@ final class SegmentHandle: Sendable {
 
     func isFile(of reader: SegmentReader) -> Bool { info.id.withUnsafeBytes { SegmentID($0) } == reader.id }
 
-    var pinnedReader: SegmentReader? { pinned.withLock { $0 } }
+    var pinnedReader: SegmentReader? { origin?.pinnedReader ?? pinned.withLock { $0 } }
     func pin(_ reader: SegmentReader) { pinned.withLock { $0 = reader } }
 
     func saw(at segmentChanges: UInt64) { seenAt.store(segmentChanges, ordering: .relaxed) }
@@ -199,4 +217,8 @@ struct Published: Sendable {
     var memory: [MemoryBatch] = []
     /// The sequence the next row gets.
     var nextSequence: UInt64 = 1
+    /// What readers may see of it.
+    var visibility = Visibility.all
+    /// Whether index and totals have rows that are not to be seen: `segments` leaves them out, totals do not.
+    var hidesIndexed = false
 }

@@ -17,24 +17,32 @@ final class StoreEngine: Sendable {
     let maintenance = NSLock()
     /// Held by a compaction: there is one at a time.
     let compaction = NSLock()
+    /// Whether time may expire data.
+    let clock: ClockGuard
     private let follower: Follower?
     private let lock: (any FileLock)?
     private let flusher: Flusher?
     private let isClosed = Atomic<Bool>(false)
 
-    private init(context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?) {
+    private init(
+        context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?,
+        recordedMs: Int64? = nil,
+        sweeps: Bool = false
+    ) {
         self.context = context
+        let clock = ClockGuard(recordedMs: recordedMs)
+        self.clock = clock
         self.lock = lock
         self.follower = follower
         if lock != nil {
-            let lane = WriterLane(context, published: published)
+            let lane = WriterLane(context, published: published, clock)
             self.lane = lane
             flusher = Flusher()
         } else {
             lane = nil
             flusher = nil
         }
-        flusher?.start(self)
+        flusher?.start(self, sweeps: sweeps)
     }
 
     var writing: SegmentWriting {
@@ -59,10 +67,16 @@ final class StoreEngine: Sendable {
 
     /// What exists now. In a reader this asks the catalog whether anything changed: well under a millisecond.
     func snapshot() throws(Fault) -> Published {
+        let published = try stored()
+        let visibility = context.names.lives.visibility(nowMs: context.environment.nowMs())
+        return try published.seen(visibility, context.catalog)
+    }
+
+    /// What is stored now, seen or not.
+    func stored() throws(Fault) -> Published {
         try requireOpen()
         if let lane { return lane.published.withLock { $0 } }
-        guard let follower else { return Published() }
-        return try follower.refresh()
+        return try follower?.refresh() ?? Published()
     }
 
     /// Runs a question on a snapshot, and once more on a new one when another process merged a segment away
@@ -191,7 +205,8 @@ extension StoreEngine {
         guard let partition = Partition(stored: settings.partition) else {
             throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
         }
-        let names = NameTable(keyring: keyring, environment: environment, settings: settings)
+        let lives = LifeTable(partition)
+        let names = NameTable(keyring: keyring, environment: environment, settings: settings, lives: lives)
         let budget = max(open.memoryBudget, 32 << 20)
         var context = ReadContext(
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
@@ -206,8 +221,13 @@ extension StoreEngine {
         _ = try follower.refresh()
         context.incarnation = try Recovery(context).run()
         let published = try follower.refresh()
-        let engine = StoreEngine(context: context, lock: lock, published: published, follower: nil)
+        let meta = try catalog.read { (reader) throws(Fault) in try reader.meta() }
+        let engine = StoreEngine(
+            context: context, lock: lock, published: published, follower: nil, recordedMs: meta[ClockGuard.name],
+            sweeps: open.sweepsAutomatically)
         try engine.lane?.adoptJournal(published.memory)
+        try engine.finishErasures()
+        try engine.finishDestroying()
         return engine
     }
 

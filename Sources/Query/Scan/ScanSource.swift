@@ -42,6 +42,8 @@ package struct ScanUnit: Sendable {
     package var rowCount: Int
     /// What the index says of whole entities, added up; `nil` when nobody made it.
     package var index: UnitIndex?
+    /// Rows before it are not to be seen, whatever is asked for.
+    package var since = Int64.min
 
     package init(
         key: UnitKey, rows: Rows, times: ClosedRange<Int64>, rowCount: Int, index: UnitIndex? = nil
