@@ -259,13 +259,10 @@ final class LoadRun {
 
     private func entityVector(_ source: any ScanSource) -> Vector {
         let dictionary = DictionaryBuilder()
-        var known: [UInt32: UInt32] = [:]
         var runs: [(code: UInt32, rows: Int)] = []
         runs.reserveCapacity(entityRuns.count)
-        for run in entityRuns {
-            let code = known[run.entity] ?? source.entityName(run.entity).withBytes { dictionary.intern($0) }
-            known[run.entity] = code
-            runs.append((code, run.rows))
+        source.withEntityNames(entityRuns.map(\.entity)) { name in
+            runs.append((dictionary.intern(name), entityRuns[runs.count].rows))
         }
         return .runs(runs, dictionary.finish(), count: rows)
     }
