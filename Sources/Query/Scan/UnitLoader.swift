@@ -180,16 +180,24 @@ final class LoadRun {
             let key = info.columns[number]
             if key.attribute < attribute.attribute { continue }
             if key.attribute > attribute.attribute { return }
-            let column = try scanner.column(block, at: number)
-            builder(attribute, key.kind).append(column, at: rows, rows: info.rows)
+            let target = builder(attribute, key.kind)
+            if info.shapesInOrder {
+                target.append(try scanner.values(block, at: number), number, of: info, at: rows)
+            } else {
+                target.append(try scanner.column(block, at: number), at: rows, rows: info.rows)
+            }
         }
     }
 
     private func addTypes(
         _ info: ScannedBlock, _ scanner: BlockScanner, _ block: Int, _ target: UnsafeMutablePointer<UInt32>
     ) throws(Fault) {
-        if info.shapes.count == 1 {
-            target.update(repeating: typeCode(info.shapes[0].type), count: info.rows)
+        if info.shapesInOrder {
+            var row = 0
+            for shape in info.shapes {
+                (target + row).update(repeating: typeCode(shape.type), count: shape.rows)
+                row += shape.rows
+            }
             return
         }
         let codes = try scanner.shapeCodes(block)
