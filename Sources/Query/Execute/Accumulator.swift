@@ -11,15 +11,11 @@ protocol Accumulator: AnyObject {
     /// Adds the states of another worker; `map` gives the group here of each group there.
     func merge(_ other: any Accumulator, _ map: [UInt32])
     func result(_ group: Int, _ call: AggregateCall) throws(Fault) -> SQLValue
-    /// After the last row of a worker, on its thread.
-    func seal()
     /// Memory held, in bytes, roughly.
     var byteCount: Int { get }
 }
 
 extension Accumulator {
-    func seal() {}
-
     /// The accumulator of the same aggregate in another worker.
     func same(_ other: any Accumulator) -> Self {
         guard let other = other as? Self else { preconditionFailure("workers have the same aggregates") }
