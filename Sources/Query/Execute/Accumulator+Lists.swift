@@ -7,7 +7,8 @@ final class DistinctAccumulator: Accumulator {
     private let interner = ValueInterner()
     /// Behind a pointer: a class's own stored values would be guarded at every access.
     private let seen = UnsafeMutablePointer<PairSet>.allocate(capacity: 1)
-    private var groupCount = 0
+    /// Distinct values of each group.
+    private var counts = GrowableBuffer<Int>()
 
     init() { seen.initialize(to: PairSet()) }
 
@@ -16,29 +17,40 @@ final class DistinctAccumulator: Accumulator {
         seen.deallocate()
     }
 
-    func grow(to groups: Int) { groupCount = max(groupCount, groups) }
+    func grow(to groups: Int) { if groups > counts.count { counts.resize(to: groups, filling: 0) } }
+
+    @inline(__always)
+    private func insert(_ group: UInt32, _ code: UInt32) {
+        if seen.pointee.insert(group, code) { counts.base[Int(group)] &+= 1 }
+    }
 
     func update(_ groups: UnsafePointer<UInt32>, _ count: Int, _ arguments: [Dense]) {
         guard let values = arguments.first else { return }
         switch values.form {
         case .codes(let codes, let dictionary):
+            if let shared = dictionary.shared, interner.takes(shared) {
+                for index in 0..<count where codes[index] != 0 {
+                    insert(groups[index], interner.code(shared: shared.codes[Int(codes[index])]))
+                }
+                return
+            }
             let table = UnsafeMutablePointer<UInt32>.allocate(capacity: dictionary.count + 1)
             defer { table.deallocate() }
             table.update(repeating: 0, count: dictionary.count + 1)
             for index in 0..<count where codes[index] != 0 {
                 let code = Int(codes[index])
                 if table[code] == 0 { table[code] = interned(dictionary, UInt32(code)) }
-                seen.pointee.insert(groups[index], table[code])
+                insert(groups[index], table[code])
             }
         case .integers(let numbers):
             for index in 0..<count {
                 if let nulls = values.nulls, nulls[index] != 0 { continue }
-                seen.pointee.insert(groups[index], interner.code(integer: numbers[index]))
+                insert(groups[index], interner.code(integer: numbers[index]))
             }
         case .doubles, .values, .constant:
             for index in 0..<count {
                 let code = interner.code(values.value(index))
-                if code != 0 { seen.pointee.insert(groups[index], code) }
+                if code != 0 { insert(groups[index], code) }
             }
         }
     }
@@ -52,21 +64,21 @@ final class DistinctAccumulator: Accumulator {
         var codes = [UInt32](repeating: 0, count: other.interner.count + 1)
         other.seen.pointee.forEach { group, code in
             if codes[Int(code)] == 0 { codes[Int(code)] = interner.code(other.interner, code) }
-            seen.pointee.insert(map[Int(group)], codes[Int(code)])
+            insert(map[Int(group)], codes[Int(code)])
         }
     }
 
     /// Distinct values by group, made once when the first result is asked for.
     private lazy var lists: [[UInt32]] = {
-        var lists = [[UInt32]](repeating: [], count: groupCount)
+        var lists = [[UInt32]](repeating: [], count: counts.count)
         seen.pointee.forEach { group, code in lists[Int(group)].append(code) }
         return lists
     }()
 
     func result(_ group: Int, _ call: AggregateCall) throws(Fault) -> SQLValue {
-        let codes = group < lists.count ? lists[group] : []
+        if call.kind == .count { return .integer(Int64(counts.base[group])) }
+        let codes = lists[group]
         switch call.kind {
-        case .count: return .integer(Int64(codes.count))
         case .minimum, .maximum:
             let best = ExtremeAccumulator(isMaximum: call.kind == .maximum)
             best.grow(to: 1)
@@ -80,7 +92,7 @@ final class DistinctAccumulator: Accumulator {
         }
     }
 
-    var byteCount: Int { interner.byteCount + seen.pointee.byteCount }
+    var byteCount: Int { interner.byteCount + seen.pointee.byteCount + counts.byteCount }
 }
 
 /// A set of pairs of numbers, by open addressing. The second of a pair is never 0.
@@ -97,19 +109,21 @@ struct PairSet: ~Copyable {
 
     var byteCount: Int { slots.byteCount }
 
+    /// Whether it is new.
     @inline(__always)
-    mutating func insert(_ first: UInt32, _ second: UInt32) {
+    mutating func insert(_ first: UInt32, _ second: UInt32) -> Bool {
         let pair = UInt64(first) << 32 | UInt64(second)
-        if pair == last { return }
+        if pair == last { return false }
         last = pair
         var slot = Int(truncatingIfNeeded: Hash.mix(pair, 0x9e37_79b9_7f4a_7c15)) & mask
         while slots.base[slot] != 0 {
-            if slots.base[slot] == pair { return }
+            if slots.base[slot] == pair { return false }
             slot = (slot &+ 1) & mask
         }
         slots.base[slot] = pair
         count += 1
         if count * 2 > mask { grow() }
+        return true
     }
 
     @inline(never)

@@ -8,6 +8,8 @@ final class GroupTable {
     private(set) var interners: [ValueInterner]
     /// The codes of a group's keys, as bytes; a group's number is the code of its tuple.
     private var tuples = StringTable(capacity: 64)
+    /// Of one key alone: group + 1 by the key's code, 0 where there is none yet.
+    private var byCode = GrowableBuffer<UInt32>()
     let accumulators: [any Accumulator]
 
     init(keyCount: Int, accumulators: [any Accumulator]) {
@@ -19,13 +21,28 @@ final class GroupTable {
 
     var count: Int { tuples.count }
     var byteCount: Int {
-        tuples.byteCount + interners.reduce(0) { $0 + $1.byteCount } + accumulators.reduce(0) { $0 + $1.byteCount }
+        tuples.byteCount + byCode.byteCount + interners.reduce(0) { $0 + $1.byteCount } + accumulators.reduce(0) { $0 + $1.byteCount }
     }
 
     @discardableResult
     private func addGroup(_ codes: [UInt32]) -> UInt32 {
         let group = codes.withUnsafeBytes { tuples.intern($0) }
         for accumulator in accumulators { accumulator.grow(to: tuples.count) }
+        return group
+    }
+
+    /// The group of a code of the only key.
+    @inline(__always)
+    private func group(ofCode code: UInt32) -> UInt32 {
+        if Int(code) < byCode.count, byCode.base[Int(code)] != 0 { return byCode.base[Int(code)] &- 1 }
+        return newGroup(ofCode: code)
+    }
+
+    @inline(never)
+    private func newGroup(ofCode code: UInt32) -> UInt32 {
+        let group = addGroup([code])
+        if Int(code) >= byCode.count { byCode.resize(to: Int(code) + 1, filling: 0) }
+        byCode.base[Int(code)] = group + 1
         return group
     }
 
@@ -58,6 +75,7 @@ final class GroupTable {
             groups.update(repeating: 0, count: count)
             return groups
         }
+        if keyCount == 1, assign(shared: keys[0], groups) { return groups }
         let locals = keys.enumerated().map { local($0.element, interners[$0.offset], scratch) }
         var codes = locals[0].codes
         var size = locals[0].count
@@ -77,11 +95,27 @@ final class GroupTable {
             let code = Int(codes[index])
             if table[code] == .max {
                 for (place, local) in locals.enumerated() { tuple[place] = local.resolve(local.codes[index]) }
-                table[code] = addGroup(tuple)
+                table[code] = keyCount == 1 ? group(ofCode: tuple[0]) : addGroup(tuple)
             }
             groups[index] = table[code]
         }
         return groups
+    }
+
+    /// By codes that units have in common, where a table of the unit's own would be large for its few rows; false when
+    /// there are none.
+    private func assign(shared key: Dense, _ groups: UnsafeMutablePointer<UInt32>) -> Bool {
+        guard case .codes(let codes, let dictionary) = key.form, dictionary.count * 4 > key.count,
+            let shared = dictionary.shared, interners[0].takes(shared)
+        else { return false }
+        let interner = interners[0]
+        withExtendedLifetime(shared) {
+            let map = shared.codes
+            for index in 0..<key.count {
+                groups[index] = group(ofCode: interner.code(shared: map[Int(codes[index])]))
+            }
+        }
+        return true
     }
 
     /// Pairs of codes as one code; condensed when there would be too many.
@@ -116,8 +150,10 @@ final class GroupTable {
         let count = key.count
         switch key.form {
         case .codes(let codes, let dictionary):
+            let shared = dictionary.shared.flatMap { interner.takes($0) ? $0 : nil }
             return LocalKey(codes: UnsafePointer(codes), count: dictionary.count + 1) { code in
                 if code == 0 { return 0 }
+                if let shared { return interner.code(shared: shared.codes[Int(code)]) }
                 if dictionary.isText { return interner.code(text: dictionary.bytes(code)) }
                 return interner.code(dictionary.value(code))
             }
