@@ -8,7 +8,7 @@ final class DistinctAccumulator: Accumulator {
     /// Behind a pointer: a class's own stored values would be guarded at every access.
     private let seen = UnsafeMutablePointer<PairSet>.allocate(capacity: 1)
     /// Distinct values of each group.
-    private var counts = GrowableBuffer<Int>()
+    @exclusivity(unchecked) private var counts = GrowableBuffer<Int>()
 
     init() { seen.initialize(to: PairSet()) }
 

@@ -4,7 +4,7 @@ import EventStoreCore
 
 /// `quantile(x, p)` for any number of p of one x: keeps all numbers of a group, selects when asked.
 final class QuantileAccumulator: Accumulator {
-    private var groups = GrowableBuffer<UInt32>()
+    @exclusivity(unchecked) private var runs = GroupRuns()
     private var numbers = NumberList()
     private var groupCount = 0
     /// Of workers merged into this one, and the group here of each group there.
@@ -23,25 +23,16 @@ final class QuantileAccumulator: Accumulator {
 
     func update(_ groups: UnsafePointer<UInt32>, _ count: Int, _ arguments: [Dense]) {
         guard let arguments = arguments.first else { return }
-        self.groups.reserve(count)
-        let start = numbers.count
-        let target = self.groups.base + start
-        var place = 0
         if case .integers(let list) = arguments.form {
             numbers.append(list, nulls: arguments.nulls, count: count)
-            for index in 0..<count {
-                target[place] = groups[index]
-                place &+= arguments.isNull(index) ? 0 : 1
-            }
+            runs.append(groups, nulls: arguments.nulls, count: count)
         } else {
             for index in 0..<count {
                 guard let number = arguments.value(index).asDouble else { continue }
                 numbers.append(number)
-                target[place] = groups[index]
-                place &+= 1
+                runs.append(groups[index])
             }
         }
-        self.groups.truncate(to: start + place)
     }
 
     func merge(_ other: any Accumulator, _ map: [UInt32]) { others.append((same(other), map)) }
@@ -55,7 +46,8 @@ final class QuantileAccumulator: Accumulator {
     private func gather(_ chosen: [Int], _ parallel: Parallel) throws(Fault) {
         var places = [Int32](repeating: -1, count: groupCount)
         for (place, group) in chosen.enumerated() { places[group] = Int32(place) }
-        let parts = QuantileParts([(self, places)] + others.map { part in (part.part, part.map.map { places[Int($0)] }) })
+        let theirs = others.map { other in (part: other.part, places: other.map.map { places[Int($0)] }) }
+        let parts = QuantileParts([(part: self, places: places)] + theirs)
         try parallel(parts.all.count) { (number) throws(Fault) in
             parts.all[number].part.scatter(parts.all[number].places, chosen.count)
         }
@@ -70,17 +62,16 @@ final class QuantileAccumulator: Accumulator {
 
     fileprivate func scatter(_ places: [Int32], _ placeCount: Int) {
         var starts = [Int](repeating: 0, count: placeCount + 1)
-        let list = groups.base
-        for index in 0..<groups.count {
-            let place = Int(places[Int(list[index])])
-            if place >= 0 { starts[place + 1] += 1 }
+        runs.forEach { group, _, length in
+            let place = Int(places[Int(group)])
+            if place >= 0 { starts[place + 1] += length }
         }
         for place in 0..<placeCount { starts[place + 1] += starts[place] }
-        sorted = numbers.scattered(by: list, count: groups.count, places, starts)
+        sorted = numbers.scattered(by: runs, places, starts)
         self.starts = starts
         // What was brought together is not needed apart.
         numbers = NumberList()
-        groups = GrowableBuffer<UInt32>()
+        runs = GroupRuns()
     }
 
     // MARK: Results
@@ -137,7 +128,7 @@ final class QuantileAccumulator: Accumulator {
 
     var byteCount: Int {
         // Bringing together makes a second copy.
-        numbers.byteCount * 2 + groups.count * 4 + sorted.byteCount
+        numbers.byteCount * 2 + runs.byteCount + sorted.byteCount
             + others.reduce(0) { $0 + $1.part.byteCount }
     }
 }
@@ -147,6 +138,59 @@ final class QuantileAccumulator: Accumulator {
 private final class QuantileParts: @unchecked Sendable {
     let all: [(part: QuantileAccumulator, places: [Int32])]
     init(_ all: [(part: QuantileAccumulator, places: [Int32])]) { self.all = all }
+}
+
+/// The groups of numbers in a row. A run of one takes 4 bytes, a longer one 8.
+struct GroupRuns: ~Copyable {
+    /// A group, marked where the length of its run follows.
+    private var list = GrowableBuffer<UInt32>()
+    private var last: UInt32 = .max
+    private var length: UInt32 = 0
+
+    private static let mark: UInt32 = 1 << 31
+
+    var byteCount: Int { list.count * 4 }
+
+    @inline(__always)
+    mutating func append(_ group: UInt32) {
+        if group == last, length < .max {
+            length &+= 1
+        } else {
+            close()
+            last = group
+            length = 1
+        }
+    }
+
+    mutating func append(_ groups: UnsafePointer<UInt32>, nulls: UnsafePointer<UInt8>?, count: Int) {
+        for index in 0..<count {
+            if let nulls, nulls[index] != 0 { continue }
+            append(groups[index])
+        }
+    }
+
+    /// Groups are fewer than 2^31: each takes more than two bytes of the budget.
+    @inline(__always)
+    private mutating func close() {
+        if length == 0 { return }
+        if length == 1 { return list.append(last) }
+        list.append(last | GroupRuns.mark)
+        list.append(length)
+    }
+
+    /// Group, place of the first number, count of numbers.
+    @inline(__always)
+    func forEach(_ body: (UInt32, Int, Int) -> Void) {
+        var (index, place) = (0, 0)
+        while index < list.count {
+            let word = list.base[index]
+            let run = word & GroupRuns.mark == 0 ? 1 : Int(list.base[index &+ 1])
+            body(word & ~GroupRuns.mark, place, run)
+            place &+= run
+            index &+= word & GroupRuns.mark == 0 ? 1 : 2
+        }
+        if length > 0 { body(last, place, Int(length)) }
+    }
 }
 
 /// Numbers in as little memory as they allow: 4 bytes each as long as all are integers of 32 bits.
@@ -202,29 +246,31 @@ struct NumberList: ~Copyable {
     }
 
     /// The numbers whose group has a place, those of place p from `starts[p]` on, in their order.
-    func scattered(by groups: UnsafePointer<UInt32>, count: Int, _ places: [Int32], _ starts: [Int]) -> NumberList {
+    func scattered(by runs: borrowing GroupRuns, _ places: [Int32], _ starts: [Int]) -> NumberList {
         var list = NumberList()
         list.isSmall = isSmall
         let total = starts.last ?? 0
-        func scatter<T: BitwiseCopyable>(_ source: UnsafePointer<T>, _ target: UnsafeMutablePointer<T>) {
-            var next = starts
-            next.withUnsafeMutableBufferPointer { next in
-                for index in 0..<count {
-                    let place = Int(places[Int(groups[index])])
-                    if place < 0 { continue }
-                    target[next[place]] = source[index]
-                    next[place] &+= 1
-                }
-            }
-        }
         if isSmall {
             list.small.resize(to: total, filling: 0)
-            scatter(small.base, list.small.base)
+            NumberList.scatter(small.base, list.small.base, runs, places, starts)
         } else {
             list.large.resize(to: total, filling: 0)
-            scatter(large.base, list.large.base)
+            NumberList.scatter(large.base, list.large.base, runs, places, starts)
         }
         return list
+    }
+
+    private static func scatter<T: BitwiseCopyable>(
+        _ source: UnsafePointer<T>, _ target: UnsafeMutablePointer<T>, _ runs: borrowing GroupRuns, _ places: [Int32],
+        _ starts: [Int]
+    ) {
+        var next = starts
+        runs.forEach { group, first, length in
+            let place = Int(places[Int(group)])
+            if place < 0 { return }
+            (target + next[place]).update(from: source + first, count: length)
+            next[place] &+= length
+        }
     }
 
     /// The numbers as they are kept while all are small; `nil` when they are not.

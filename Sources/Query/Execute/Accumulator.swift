@@ -31,19 +31,15 @@ final class CountAccumulator: Accumulator {
 
     func update(_ groups: UnsafePointer<UInt32>, _ count: Int, _ arguments: [Dense]) {
         let target = counts.base
-        guard let values = arguments.first else {
-            for index in 0..<count { target[Int(groups[index])] &+= 1 }
-            return
-        }
+        guard let values = arguments.first else { return countAll(groups, count) }
         switch values.form {
         case .constant(let value):
-            if value.isNull { return }
-            for index in 0..<count { target[Int(groups[index])] &+= 1 }
+            if !value.isNull { countAll(groups, count) }
         case .integers, .doubles:
             if let nulls = values.nulls {
                 for index in 0..<count { target[Int(groups[index])] &+= Int(1 &- nulls[index]) }
             } else {
-                for index in 0..<count { target[Int(groups[index])] &+= 1 }
+                countAll(groups, count)
             }
         case .codes(let codes, let dictionary):
             // Entries of computed dictionaries are never NULL either: NULL has code 0 everywhere.
@@ -51,6 +47,27 @@ final class CountAccumulator: Accumulator {
             for index in 0..<count { target[Int(groups[index])] &+= codes[index] == 0 ? 0 : 1 }
         case .values(let list):
             for index in 0..<count where !list[index].isNull { target[Int(groups[index])] &+= 1 }
+        }
+    }
+
+    /// Eight rows at a time where they are of one group: adding to one place again and again waits for itself.
+    private func countAll(_ groups: UnsafePointer<UInt32>, _ count: Int) {
+        let target = counts.base
+        var index = 0
+        while index &+ 8 <= count {
+            let first = groups[index]
+            var differs: UInt32 = 0
+            for offset in 1..<8 { differs |= groups[index &+ offset] ^ first }
+            if differs == 0 {
+                target[Int(first)] &+= 8
+            } else {
+                for offset in 0..<8 { target[Int(groups[index &+ offset])] &+= 1 }
+            }
+            index &+= 8
+        }
+        while index < count {
+            target[Int(groups[index])] &+= 1
+            index &+= 1
         }
     }
 

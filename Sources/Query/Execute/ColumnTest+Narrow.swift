@@ -1,7 +1,7 @@
 // A condition on one column of a unit: by entry of a dictionary, by interval of numbers, else row by row.
 //
 // While all rows are still selected, rows are marked first, in loops that the compiler makes vector code of, and the
-// marks are gathered eight at a time.
+// marks are gathered 64 at a time.
 
 import EventStoreCore
 
@@ -36,11 +36,11 @@ extension UnitContext {
     }
 }
 
-/// 1 for each row that holds, 0 for the others, and zeros up to a multiple of eight.
+/// 1 for each row that holds, 0 for the others, and zeros up to a multiple of 64.
 enum Marks {
     private static func make(_ count: Int, _ scratch: Scratch) -> UnsafeMutablePointer<UInt8> {
-        let marks = scratch.take(count + 8, of: UInt8.self)
-        (marks + count).update(repeating: 0, count: 8)
+        let marks = scratch.take(count + 64, of: UInt8.self)
+        (marks + count).update(repeating: 0, count: 64)
         return marks
     }
 
@@ -89,23 +89,39 @@ enum Marks {
     static func gather(
         _ marks: UnsafeMutablePointer<UInt8>, _ count: Int, _ target: UnsafeMutablePointer<UInt32>
     ) -> Int {
-        let words = UnsafeRawPointer(marks)
         var found = 0
-        for start in stride(from: 0, to: count, by: 8) {
-            var word = words.loadUnaligned(fromByteOffset: start, as: UInt64.self)
-            if word == 0 { continue }
-            if word & (word &- 1) == 0 {
-                target[found] = UInt32(truncatingIfNeeded: start &+ word.trailingZeroBitCount >> 3)
-                found &+= 1
-                continue
-            }
-            for offset in 0..<min(8, count &- start) {
-                target[found] = UInt32(truncatingIfNeeded: start &+ offset)
-                found &+= Int(truncatingIfNeeded: word & 1)
-                word >>= 8
+        for start in stride(from: 0, to: count, by: 64) {
+            var rest = bits(marks + start)
+            if rest == 0 { continue }
+            if rest.nonzeroBitCount > 16 {
+                // Without a branch a row.
+                for row in start..<min(start &+ 64, count) {
+                    target[found] = UInt32(truncatingIfNeeded: row)
+                    found &+= Int(truncatingIfNeeded: rest & 1)
+                    rest >>= 1
+                }
+            } else {
+                while rest != 0 {
+                    target[found] = UInt32(truncatingIfNeeded: start &+ rest.trailingZeroBitCount)
+                    found &+= 1
+                    rest &= rest &- 1
+                }
             }
         }
         return found
+    }
+
+    /// 64 marks as bits.
+    @inline(__always)
+    private static func bits(_ marks: UnsafeMutablePointer<UInt8>) -> UInt64 {
+        let words = UnsafeRawPointer(marks)
+        var bits: UInt64 = 0
+        for number in 0..<8 {
+            let word = UInt64(littleEndian: words.loadUnaligned(fromByteOffset: number &* 8, as: UInt64.self))
+            // Bytes of 0 and 1: the product has that of byte i at bit 56 + i.
+            bits |= ((word &* 0x0102_0408_1020_4080) >> 56) << UInt64(number &* 8)
+        }
+        return bits
     }
 }
 
