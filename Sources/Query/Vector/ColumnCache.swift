@@ -13,6 +13,14 @@ enum UnitColumnID: Hashable, Sendable {
     case attributeList
 }
 
+/// An attribute as it begins in JSON.
+struct NamedAttribute: Sendable {
+    /// Its place in the list of attributes.
+    var index: Int
+    /// The name in quotes, and a colon.
+    var prefix: [UInt8]
+}
+
 /// What was read of a column: one vector, and for attributes the vectors of each kind behind it.
 final class UnitColumn: Sendable {
     let vector: Vector
@@ -20,6 +28,8 @@ final class UnitColumn: Sendable {
     let parts: [(kind: ValueKind, vector: Vector)]
     /// Of `attributeList`.
     let attributes: [UInt32]
+    /// Of `attributeList`: the attributes in order of name, once they were asked for.
+    private let layout = Mutex<[NamedAttribute]?>(nil)
 
     init(_ vector: Vector, parts: [(kind: ValueKind, vector: Vector)] = [], attributes: [UInt32] = []) {
         self.vector = vector
@@ -27,8 +37,17 @@ final class UnitColumn: Sendable {
         self.attributes = attributes
     }
 
+    /// The attributes in order of name; made by the first who asks.
+    func layout(_ make: ([UInt32]) -> [NamedAttribute]) -> [NamedAttribute] {
+        layout.withLock { known in
+            let found = known ?? make(attributes)
+            known = found
+            return found
+        }
+    }
+
     var byteCount: Int {
-        var bytes = 200 + attributes.count * 4 + vector.byteCount
+        var bytes = 200 + attributes.count * 100 + vector.byteCount
         if parts.count > 1 { bytes += parts.reduce(0) { $0 + $1.vector.byteCount } }
         return bytes
     }
@@ -84,7 +103,9 @@ package final class ColumnCache: Sendable {
     /// What is known of these columns, in their order.
     func find(_ unit: UnitKey, _ columns: [UnitColumnID]) -> [UnitColumn?] {
         state.withLock { state in
-            columns.map { column in
+            // Texts may have grown since.
+            makeRoom(0, &state)
+            return columns.map { column in
                 guard let place = state.index[Key(unit: unit, column: column)] else { return nil }
                 state.slots[place]?.wasUsed = true
                 return state.slots[place]?.column

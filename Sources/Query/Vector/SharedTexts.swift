@@ -69,14 +69,16 @@ final class TextLedger: Sendable {
             if let known = state.columns[column] { return known }
             let fresh = SharedTexts()
             state.columns[column] = fresh
+            state.byteCount += fresh.byteCount
             return fresh
         }
     }
 
     /// Codes of the texts of a dictionary of a column; `nil` when memory does not allow more.
     func codes(_ arena: TextArena, _ texts: SharedTexts, of column: UnitColumnID) -> SharedCodes? {
-        guard byteCount + 2 * arena.byteCount <= budget else { return nil }
         let before = texts.byteCount
+        // Tables grow by doubling.
+        guard byteCount + before + 2 * arena.byteCount <= budget else { return nil }
         let codes = texts.codes(arena)
         let more = texts.byteCount - before
         state.withLock { state in if state.columns[column] === texts { state.byteCount += more } }

@@ -155,7 +155,11 @@ package final class Vector: @unchecked Sendable {
     }
 
     @inline(__always)
-    func element(_ row: Int) -> UInt64 {
+    func element(_ row: Int) -> UInt64 { Vector.element(data, width, row) }
+
+    /// - Parameter width: bytes of an element.
+    @inline(__always)
+    static func element(_ data: UnsafeMutableRawPointer, _ width: Int, _ row: Int) -> UInt64 {
         switch width {
         case 1: UInt64(data.load(fromByteOffset: row, as: UInt8.self))
         case 2: UInt64(data.load(fromByteOffset: row &* 2, as: UInt16.self))
