@@ -163,10 +163,29 @@ struct GroupRuns: ~Copyable {
     }
 
     mutating func append(_ groups: UnsafePointer<UInt32>, nulls: UnsafePointer<UInt8>?, count: Int) {
-        for index in 0..<count {
-            if let nulls, nulls[index] != 0 { continue }
-            append(groups[index])
+        if let nulls {
+            for index in 0..<count where nulls[index] == 0 { append(groups[index]) }
+            return
         }
+        var index = 0
+        while index < count {
+            // Most runs are long where rows lie by entity.
+            if index &+ 8 <= count, length < .max - 8, GroupRuns.areAll(groups + index, last) {
+                length &+= 8
+                index &+= 8
+            } else {
+                append(groups[index])
+                index &+= 1
+            }
+        }
+    }
+
+    /// Whether eight rows are of one group.
+    @inline(__always)
+    static func areAll(_ groups: UnsafePointer<UInt32>, _ group: UInt32) -> Bool {
+        var differs: UInt32 = 0
+        for offset in 0..<8 { differs |= groups[offset] ^ group }
+        return differs == 0
     }
 
     /// Groups are fewer than 2^31: each takes more than two bytes of the budget.

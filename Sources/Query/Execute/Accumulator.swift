@@ -55,11 +55,8 @@ final class CountAccumulator: Accumulator {
         let target = counts.base
         var index = 0
         while index &+ 8 <= count {
-            let first = groups[index]
-            var differs: UInt32 = 0
-            for offset in 1..<8 { differs |= groups[index &+ offset] ^ first }
-            if differs == 0 {
-                target[Int(first)] &+= 8
+            if GroupRuns.areAll(groups + index, groups[index]) {
+                target[Int(groups[index])] &+= 8
             } else {
                 for offset in 0..<8 { target[Int(groups[index &+ offset])] &+= 1 }
             }
