@@ -49,7 +49,7 @@ final class ChunkEncoder {
 
     func encode(_ builder: ParquetColumnBuilder, into output: inout ByteSink) -> ChunkMetadata {
         precondition(builder.rowCount <= rows, "a column has more rows than its row group")
-        precondition(builder.column.isOptional || builder.valueCount == rows, "a required column lacks values")
+        precondition(builder.isOptional || builder.valueCount == rows, "a required column lacks values")
         raw.removeAll()
         pages.removeAll(keepingCapacity: true)
         var metadata = ChunkMetadata()
@@ -68,7 +68,7 @@ final class ChunkEncoder {
 
     private func choose(_ builder: ParquetColumnBuilder, _ metadata: inout ChunkMetadata) -> Source {
         let state = builder.state
-        switch builder.column.kind {
+        switch builder.kind {
         case .string, .json, .binary:
             return chooseForTexts(builder, &metadata)
         case .uuid:
@@ -83,8 +83,8 @@ final class ChunkEncoder {
             return .bools(words)
         case .integer, .unsigned, .timestamp, .double:
             let words = state.pointee.words.buffer
-            metadata.statistics = ColumnStatistics.words(words, kind: builder.column.kind)
-            return chooseForWords(words, isInteger: builder.column.kind != .double)
+            metadata.statistics = ColumnStatistics.words(words, kind: builder.kind)
+            return chooseForWords(words, isInteger: builder.kind != .double)
         }
     }
 
@@ -173,7 +173,7 @@ final class ChunkEncoder {
                 end = min(rows, end + 64)
             }
             let start = raw.count
-            if builder.column.isOptional { addLevels(presence, row..<end, values: values) }
+            if builder.isOptional { addLevels(presence, row..<end, values: values) }
             addValues(source, value..<value + values, texts: textStart..<textOffset)
             pages.append(
                 Page(

@@ -5,11 +5,17 @@ import EventStoreCore
 ///
 /// Texts are interned as they come, until they turn out to repeat too little; a caller who holds codes of a
 /// dictionary of its own can hand those over, so that a text is hashed once a dictionary and not once a row.
+///
+/// A builder is a plain pointer into its row group, so that a row costs no retains: it must not outlive the group.
+@frozen
 @usableFromInline
-package final class ParquetColumnBuilder {
-    /// What changes with every value, behind a pointer: access to it is not checked for exclusivity.
+package struct ParquetColumnBuilder: BitwiseCopyable {
     @usableFromInline
     struct State: ~Copyable {
+        @usableFromInline let kind: ParquetKind
+        let isOptional: Bool
+        /// Row groups without a dictionary, in a row.
+        var plainGroups = 0
         /// Rows so far, with a value or without.
         @usableFromInline var rows = 0
         @usableFromInline var values = 0
@@ -28,14 +34,13 @@ package final class ParquetColumnBuilder {
         /// Bytes of all texts.
         @usableFromInline var textBytes = 0
 
-        @usableFromInline init() {}
+        init(_ column: ParquetColumn) {
+            kind = column.kind
+            isOptional = column.isOptional
+        }
     }
 
-    @usableFromInline package let column: ParquetColumn
     @usableFromInline let state: UnsafeMutablePointer<State>
-    /// Row groups that did not look for a dictionary any more, in a row.
-    private var plainGroups = 0
-
     /// More distinct texts than this are not worth a dictionary.
     private static let textsMax = 65_536
     private static let textBytesMax = 8 << 20
@@ -44,15 +49,18 @@ package final class ParquetColumnBuilder {
     @usableFromInline static let unknown = UInt32.max
 
     init(_ column: ParquetColumn) {
-        self.column = column
         state = .allocate(capacity: 1)
-        state.initialize(to: State())
+        state.initialize(to: State(column))
     }
 
-    deinit {
+    /// Called by the row group when it ends.
+    func deallocate() {
         state.deinitialize(count: 1)
         state.deallocate()
     }
+
+    @inlinable package var kind: ParquetKind { state.pointee.kind }
+    var isOptional: Bool { state.pointee.isOptional }
 
     // MARK: Rows
 
@@ -99,14 +107,14 @@ package final class ParquetColumnBuilder {
     @inlinable
     @inline(__always)
     package func append(word: UInt64) {
-        assert(column.kind.isWord)
+        assert(kind.isWord)
         mark()
         state.pointee.words.append(word)
     }
 
     @inlinable
     package func append(_ id: EventID) {
-        assert(column.kind == .uuid)
+        assert(kind == .uuid)
         mark()
         state.pointee.plain.integer(id.high.byteSwapped)
         state.pointee.plain.integer(id.low.byteSwapped)
@@ -116,7 +124,7 @@ package final class ParquetColumnBuilder {
 
     @inlinable
     package func append(bytes: UnsafeRawBufferPointer) {
-        assert(column.kind.isText)
+        assert(kind.isText)
         mark()
         _ = take(bytes)
     }
@@ -136,7 +144,7 @@ package final class ParquetColumnBuilder {
     /// A text by its code in the caller's dictionary; `text` gives the bytes when they are needed.
     @inlinable
     package func append(code: Int, _ text: (Int) -> UnsafeRawBufferPointer) {
-        assert(column.kind.isText)
+        assert(kind.isText)
         mark()
         let known = state.pointee.known[code]
         if known != ParquetColumnBuilder.unknown, !state.pointee.isPlain {
@@ -204,10 +212,10 @@ package final class ParquetColumnBuilder {
         if state.pointee.texts.count > 0 { state.pointee.texts = StringTable() }
         let codes = state.pointee.known.count
         if codes > 0 { startCodes(count: codes) }
-        guard column.kind.isText else { return }
-        plainGroups = state.pointee.isPlain ? plainGroups + 1 : 0
-        if plainGroups >= ParquetColumnBuilder.plainGroupsMax {
-            plainGroups = 0
+        guard kind.isText else { return }
+        state.pointee.plainGroups = state.pointee.isPlain ? state.pointee.plainGroups + 1 : 0
+        if state.pointee.plainGroups >= ParquetColumnBuilder.plainGroupsMax {
+            state.pointee.plainGroups = 0
             state.pointee.isPlain = false
         }
     }

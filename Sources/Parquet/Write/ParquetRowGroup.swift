@@ -24,7 +24,8 @@ package final class ParquetRowGroup: @unchecked Sendable {
 
     package let schema: ParquetSchema
     @usableFromInline package let options: Options
-    package let columns: [ParquetColumnBuilder]
+    /// One for each column of the schema; they end with the group.
+    @usableFromInline package let columns: [ParquetColumnBuilder]
     @usableFromInline package private(set) var rowCount = 0
     /// The row at which the bytes are counted next.
     @usableFromInline var nextCount = 0
@@ -39,6 +40,10 @@ package final class ParquetRowGroup: @unchecked Sendable {
         self.schema = schema
         self.options = options
         columns = schema.columns.map { ParquetColumnBuilder($0) }
+    }
+
+    deinit {
+        for column in columns { column.deallocate() }
     }
 
     /// Ends a row: columns that got no value for it have none.
