@@ -4,6 +4,8 @@ import EventStoreCore
 
 struct ChunkMetadata {
     var encodings: [Encoding] = []
+    /// The physical type as a file names it; told by the column when written.
+    var type: Int32?
     var codec = Codec.uncompressed
     /// Rows, with a value or without.
     var valueCount = 0

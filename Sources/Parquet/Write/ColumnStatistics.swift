@@ -19,6 +19,15 @@ package struct ParquetStatistics: Sendable, Equatable {
     /// Of doubles only.
     package var nanCount: Int?
     package var isExact = true
+
+    package init(
+        minimum: [UInt8]? = nil, maximum: [UInt8]? = nil, nullCount: Int? = nil, nanCount: Int? = nil
+    ) {
+        self.minimum = minimum
+        self.maximum = maximum
+        self.nullCount = nullCount
+        self.nanCount = nanCount
+    }
 }
 
 enum ColumnStatistics {
