@@ -11,8 +11,9 @@ struct HostileTests {
         let cells = kinds.map { kind in
             (0..<rows).map { row -> Cell in
                 if row % 11 == 5 { return .null }
-                if kind == .uuid { return .text([UInt8](repeating: UInt8(row), count: 16)) }
-                return kind.isText ? .text(Array("text \(row % 4)".utf8)) : .word(UInt64(kind == .bool ? row & 1 : row * 3))
+                if kind == .uuid { return .text([UInt8](repeating: UInt8(truncatingIfNeeded: row), count: 16)) }
+                return kind.isText
+                    ? .text(Array("text \(row % 4)".utf8)) : .word(UInt64(kind == .bool ? row & 1 : row * 3))
             }
         }
         return try Table(columns: kinds.map { ParquetColumn("\($0)", $0) }, cells: cells).written(groupRows: rows / 2)

@@ -13,7 +13,8 @@ struct RoundTripTests {
         let table = random.table(rows: rows, columns: 1 + random.generator.below(8))
         var options = ParquetRowGroup.Options()
         options.pageBytes = [64, 1000, 1 << 20][random.generator.below(3)]
-        let bytes = try table.written(groupRows: [1, 64, 100, 1 << 17][number % 4] * (1 + rows / 500), options: options)
+        let bytes = try table.written(
+            groupRows: [1, 64, 100, 1 << 17][number % 4] * (1 + rows / 500), options: options)
         let back = try Table.read(bytes, batchRows: [1, 13, 8192][random.generator.below(3)])
         #expect(back.columns == table.columns, "seed \(seed)")
         #expect(back.cells == table.cells, "seed \(seed)")
@@ -61,7 +62,9 @@ struct RoundTripTests {
             for row in 0..<100 {
                 if row % 3 == 0 {
                     group.columns[0].skip(toRow: group.rowCount)
-                    texts[row % 2 + round].withUnsafeBytes { bytes in group.columns[0].append(code: row % 2) { _ in bytes } }
+                    texts[row % 2 + round].withUnsafeBytes { bytes in
+                        group.columns[0].append(code: row % 2) { _ in bytes }
+                    }
                 }
                 if row == 50 {
                     group.columns[1].skip(toRow: group.rowCount)

@@ -60,7 +60,8 @@ struct StatisticsTests {
 
     @Test func infinitiesAreBounds() throws {
         let found = try statistics(.double, doubles([.infinity, .infinity]))
-        #expect(found.minimum == found.maximum && found.minimum == little(Int64(bitPattern: Double.infinity.bitPattern)))
+        #expect(
+            found.minimum == found.maximum && found.minimum == little(Int64(bitPattern: Double.infinity.bitPattern)))
     }
 
     @Test func nothingHasNoBounds() throws {

@@ -145,7 +145,7 @@ struct RandomTable {
             if generator.below(50) == 0 { return .word(special[generator.below(special.count)]) }
             return .word(generator.next() % UInt64(distinct))
         case .double:
-            let special = [0, -0.0, .infinity, -.infinity, .nan, 5e-324, .greatestFiniteMagnitude, 0.1]
+            let special = [0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 0.1]
             if generator.below(20) == 0 { return .word(special[generator.below(special.count)].bitPattern) }
             return .word((Double(generator.below(distinct)) / 100).bitPattern)
         case .uuid: return .text((0..<16).map { _ in UInt8(truncatingIfNeeded: generator.next()) })
