@@ -27,10 +27,10 @@ struct HostileTests {
     }
 
     @Test func everyFlippedByteThrowsOrReads() throws {
-        let bytes = try smallFile()
+        let bytes = try smallFile(rows: 24)
         var failures = 0
         for position in bytes.indices {
-            for mask in [UInt8(1), 0x80, 0xff] {
+            for mask in [UInt8(1), 0x80] {
                 var broken = bytes
                 broken[position] ^= mask
                 if !reads(broken) { failures += 1 }
@@ -43,7 +43,7 @@ struct HostileTests {
         let seed = UInt64.random(in: .min ... .max)
         var random = SeededGenerator(seed: seed)
         let bytes = try smallFile(rows: 400)
-        for _ in 0..<3000 {
+        for _ in 0..<1500 {
             var broken = bytes
             for _ in 0...random.below(6) {
                 // Half of the damage goes to the footer, where the lengths are.
@@ -51,7 +51,7 @@ struct HostileTests {
                 let position = random.below(2) == 0 ? footer + random.below(1500) : random.below(bytes.count)
                 broken[position] = UInt8(truncatingIfNeeded: random.next())
             }
-            _ = reads(broken)
+            _ = reads(broken, "seed \(seed)")
         }
     }
 
@@ -66,12 +66,12 @@ struct HostileTests {
         }
     }
 
-    private func reads(_ bytes: [UInt8]) -> Bool {
+    private func reads(_ bytes: [UInt8], _ comment: Comment? = nil) -> Bool {
         do {
             _ = try Table.read(bytes, rowsMax: 5000)
             return true
         } catch {
-            #expect(error is Fault)
+            #expect(error is Fault, comment)
             return false
         }
     }

@@ -6,7 +6,7 @@ struct PageCompressor: ~Copyable {
     private let isCompact: Bool
     private let state: UnsafeMutableRawPointer
     private var target = ByteSink()
-    private static let highLevel: Int32 = 9
+    private static let highLevel: Int32 = 3
 
     init(isCompact: Bool) {
         self.isCompact = isCompact
