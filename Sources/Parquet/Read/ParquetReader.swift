@@ -106,6 +106,7 @@ package final class ParquetGroupReader {
     /// Reads up to `rowsMax` rows into the vectors and says how many; 0 at the end. Batches end where a page of any
     /// column ends, so that texts need not be copied.
     package func next(rowsMax: Int = 8192) throws(Fault) -> Int {
+        precondition(rowsMax > 0)
         var rows = min(rowsMax, batchRowsMax, rowsLeft)
         if rows == 0 { return 0 }
         for reader in readers {

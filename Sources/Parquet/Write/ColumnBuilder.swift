@@ -29,8 +29,10 @@ package struct ParquetColumnBuilder: BitwiseCopyable {
         /// Values in Parquet's PLAIN encoding: ids, and texts once `isPlain`.
         @usableFromInline var plain = ByteSink()
         @usableFromInline var isPlain = false
-        /// Codes of the caller's dictionary as codes of `texts`.
+        /// Codes of the caller's dictionary as codes of `texts`; empty until the first one comes.
         @usableFromInline var known = GrowableBuffer<UInt32>()
+        /// Texts in the caller's dictionary.
+        var codeCount = 0
         /// Bytes of all texts.
         @usableFromInline var textBytes = 0
 
@@ -46,6 +48,8 @@ package struct ParquetColumnBuilder: BitwiseCopyable {
     private static let textBytesMax = 8 << 20
     /// After so many row groups without a dictionary one is looked for again.
     private static let plainGroupsMax = 8
+    /// Values that show whether texts repeat.
+    private static let evidenceMin = 4096
     @usableFromInline static let unknown = UInt32.max
 
     init(_ column: ParquetColumn) {
@@ -135,10 +139,17 @@ package struct ParquetColumnBuilder: BitwiseCopyable {
     }
 
     /// A dictionary of the caller with so many texts comes into use for `append(code:_:)`. What was said of an
-    /// earlier one is forgotten.
+    /// earlier one is forgotten. Costs four bytes a text, as soon as the column gets a code of it: a column that
+    /// has values in few rows does better with `append(bytes:)`.
     package func startCodes(count: Int) {
         state.pointee.known.truncate(to: 0)
-        state.pointee.known.resize(to: count, filling: ParquetColumnBuilder.unknown)
+        state.pointee.codeCount = count
+    }
+
+    @usableFromInline
+    func prepareCodes(_ code: Int) {
+        precondition(code < state.pointee.codeCount, "a code beyond the dictionary of startCodes")
+        state.pointee.known.resize(to: state.pointee.codeCount, filling: ParquetColumnBuilder.unknown)
     }
 
     /// A text by its code in the caller's dictionary; `text` gives the bytes when they are needed.
@@ -146,6 +157,7 @@ package struct ParquetColumnBuilder: BitwiseCopyable {
     package func append(code: Int, _ text: (Int) -> UnsafeRawBufferPointer) {
         assert(kind.isText)
         mark()
+        if code >= state.pointee.known.count { prepareCodes(code) }
         let known = state.pointee.known[code]
         if known != ParquetColumnBuilder.unknown, !state.pointee.isPlain {
             state.pointee.codes.append(known)
@@ -202,6 +214,7 @@ package struct ParquetColumnBuilder: BitwiseCopyable {
 
     /// Begins the next row group.
     func reset() {
+        let values = state.pointee.values
         state.pointee.rows = 0
         state.pointee.values = 0
         state.pointee.textBytes = 0
@@ -210,9 +223,10 @@ package struct ParquetColumnBuilder: BitwiseCopyable {
         state.pointee.codes.truncate(to: 0)
         state.pointee.plain.removeAll(keepingAtMost: 4 << 20)
         if state.pointee.texts.count > 0 { state.pointee.texts = StringTable() }
-        let codes = state.pointee.known.count
-        if codes > 0 { startCodes(count: codes) }
+        state.pointee.known.truncate(to: 0)
         guard kind.isText else { return }
+        // Few values are no evidence.
+        if values < ParquetColumnBuilder.evidenceMin { state.pointee.isPlain = false }
         state.pointee.plainGroups = state.pointee.isPlain ? state.pointee.plainGroups + 1 : 0
         if state.pointee.plainGroups >= ParquetColumnBuilder.plainGroupsMax {
             state.pointee.plainGroups = 0
