@@ -26,5 +26,9 @@ package enum Limits {
     package static let vocabularyEntriesMax = 65_535
     package static let shapesPerBlockMax = 65_535
 
+    /// Of a collection policy: bytes of its document, and rules by name in it.
+    package static let policyBytesMax = 256 * 1024
+    package static let policyRulesMax = 10_000
+
     package static let msPerDay: Int64 = 86_400_000
 }
