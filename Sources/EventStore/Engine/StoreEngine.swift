@@ -3,6 +3,7 @@
 import EventStoreCatalog
 import EventStoreCore
 import EventStoreCrypto
+import EventStoreIngest
 import EventStoreQuery
 import EventStoreSegments
 import Foundation
@@ -20,10 +21,16 @@ final class StoreEngine: Sendable {
     private let follower: Follower?
     private let lock: (any FileLock)?
     private let flusher: Flusher?
+    /// What is not collected. Readers do not need it.
+    let policy: PolicyGate
     private let isClosed = Atomic<Bool>(false)
 
-    private init(context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?) {
+    private init(
+        context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?,
+        policy: CollectionPolicy = CollectionPolicy()
+    ) {
         self.context = context
+        self.policy = PolicyGate(policy)
         self.lock = lock
         self.follower = follower
         if lock != nil {
@@ -206,7 +213,8 @@ extension StoreEngine {
         _ = try follower.refresh()
         context.incarnation = try Recovery(context).run()
         let published = try follower.refresh()
-        let engine = StoreEngine(context: context, lock: lock, published: published, follower: nil)
+        let engine = StoreEngine(
+            context: context, lock: lock, published: published, follower: nil, policy: try StoredPolicy.load(context))
         try engine.lane?.adoptJournal(published.memory)
         return engine
     }
