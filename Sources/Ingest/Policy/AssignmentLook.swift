@@ -80,9 +80,12 @@ enum AssignmentLook {
     }
 
     private static let signs: Set<UInt32> = Set(
-        ["pas", "pwd", "sec", "tok", "key", "aut", "coo", "ses", "non", "csr", "xsr", "jwt", "otp", "cod", "cre", "ken",
-            "sen", "con", "bea", "cvv", "cvc", "sal", "mot", "num", "pan", "ver"]
-            .map { $0.utf8.reduce(0) { $0 << 8 | UInt32($1) } })
+        [
+            "pas", "pwd", "sec", "tok", "key", "aut", "coo", "ses", "non", "csr", "xsr", "jwt", "otp", "cod", "cre",
+            "ken",
+            "sen", "con", "bea", "cvv", "cvc", "sal", "mot", "num", "pan", "ver",
+        ]
+        .map { $0.utf8.reduce(0) { $0 << 8 | UInt32($1) } })
 
     // MARK: JSON and headers
 

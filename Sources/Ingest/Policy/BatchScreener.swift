@@ -99,7 +99,8 @@ package final class BatchScreener: @unchecked Sendable {
         guard meaning.text == nil else { return meaning }
         let seen = scanner.looks(name)
         let reason: PolicyReason? =
-            !seen.isDisjoint(with: Looks.credentials.subtracting(.assignment)) ? .credential
+            !seen.isDisjoint(with: Looks.credentials.subtracting(.assignment))
+            ? .credential
             : seen.contains(.email) ? .email : nil
         if let reason {
             meaning.text = reason
@@ -296,7 +297,9 @@ struct BatchCopy: ~Copyable {
             }
         }
         let entity = Int(source.entity.base[row])
-        if entities[entity] == BatchCopy.none { entities[entity] = target.entities.intern(source.entities.bytes(entity)) }
+        if entities[entity] == BatchCopy.none {
+            entities[entity] = target.entities.intern(source.entities.bytes(entity))
+        }
         if types[type] == BatchCopy.none { types[type] = target.types.intern(source.types.bytes(type)) }
         builder.finishRow(
             entity: entities[entity], type: types[type], timestamp: source.timestamp.base[row],

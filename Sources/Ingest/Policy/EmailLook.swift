@@ -50,9 +50,11 @@ enum EmailLook {
     }
 
     private static func domainEnd(_ value: UnsafeRawBufferPointer, _ start: Int) -> Int? {
-        var end = start + value.run(from: start, max: .max) {
-            ByteKind.isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-")
-        }
+        var end =
+            start
+            + value.run(from: start, max: .max) {
+                ByteKind.isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-")
+            }
         while end > start, !ByteKind.isWord(value[end - 1]) { end -= 1 }
         var dot = end
         while dot > start, value[dot - 1] != UInt8(ascii: ".") { dot -= 1 }
@@ -73,8 +75,10 @@ enum EmailLook {
 
     /// Endings of files that are no domains.
     private static let files: Set<String> = [
-        "png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "ico", "bmp", "css", "js", "mjs", "cjs", "json", "map", "html",
-        "htm", "php", "xml", "txt", "woff", "ttf", "eot", "otf", "pdf", "mp3", "mp4", "webm", "conf", "service", "timer",
+        "png", "jpg", "jpeg", "gif", "webp", "svg", "avif", "ico", "bmp", "css", "js", "mjs", "cjs", "json", "map",
+        "html",
+        "htm", "php", "xml", "txt", "woff", "ttf", "eot", "otf", "pdf", "mp3", "mp4", "webm", "conf", "service",
+        "timer",
         "socket", "log", "yml", "yaml", "scss", "less", "tsx", "jsx", "vue", "min", "aspx", "asp", "jsp",
     ]
 

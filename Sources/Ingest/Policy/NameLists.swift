@@ -15,7 +15,9 @@ enum NameLists {
         "jsessionid", "sessid", "sessionid", "sessionkey", "userpass", "dbpass", "authcookie", "cvv", "cvc",
     ]
     /// Endings that words run together with others have (`mysqlpassword`).
-    static let endings = ["password", "passwd", "passphrase", "apikey", "secretkey", "privatekey", "accesstoken", "sessid"]
+    static let endings = [
+        "password", "passwd", "passphrase", "apikey", "secretkey", "privatekey", "accesstoken", "sessid",
+    ]
     /// Credentials where they end a name, or where one of `itself` follows.
     static let tokens: Set<String> = [
         "token", "tokens", "nonce", "csrf", "xsrf", "session", "jwt", "bearer", "otp", "totp", "pin", "salt", "sid",
@@ -23,6 +25,7 @@ enum NameLists {
     /// Of those: numbers under these names are counts or other people's ids.
     static let neverNumbers: Set<String> = [
         "tokens", "csrf", "xsrf", "cookie", "cookies", "credentials", "salt", "sid", "secrets", "passwords",
+        "pass",
     ]
     /// Two words that are a credential together.
     static let credentialPairs: [String: Set<String>] = [
@@ -32,7 +35,9 @@ enum NameLists {
             "decryption", "hmac", "jwt", "security", "recovery", "sess",
         ],
         "keys": ["api", "access", "private", "secret", "signing", "encryption", "ssh"],
-        "code": ["verification", "mfa", "otp", "totp", "recovery", "backup", "auth", "authorization", "security", "login"],
+        "code": [
+            "verification", "mfa", "otp", "totp", "recovery", "backup", "auth", "authorization", "security", "login",
+        ],
         "codes": ["recovery", "backup", "mfa"],
         "id": ["session", "sess"],
         "pass": [
@@ -47,19 +52,22 @@ enum NameLists {
     /// Words after a credential that leave it one.
     static let itself: Set<String> = [
         "value", "text", "plain", "plaintext", "raw", "header", "headers", "string", "data", "old", "new", "current",
-        "confirm", "confirmation", "repeat", "again", "b", "base", "hex", "encoded", "encrypted", "jwt", "key", "secret",
+        "confirm", "confirmation", "repeat", "again", "b", "base", "hex", "encoded", "encrypted", "jwt", "key",
+        "secret",
         "token",
     ]
     /// What a last word says is about a credential, not the credential.
     static let about: Set<String> = [
-        "count", "counts", "size", "length", "len", "bytes", "type", "types", "kind", "name", "names", "status", "state",
+        "count", "counts", "size", "length", "len", "bytes", "type", "types", "kind", "name", "names", "status",
+        "state",
         "result", "valid", "validity", "verified", "expires", "expired", "expiry", "expiration", "expire", "ttl", "age",
         "lifetime", "timeout", "created", "updated", "changed", "change", "changes", "reset", "resets", "rotated",
         "rotation", "policy", "strength", "score", "required", "enabled", "disabled", "set", "present", "missing",
         "exists", "used", "uses", "usage", "limit", "limits", "max", "min", "bucket", "buckets", "rate", "ratio",
         "attempts", "attempt", "failures", "failure", "failed", "fails", "errors", "error", "success", "ok", "method",
         "mode", "scheme", "algorithm", "algo", "alg", "format", "version", "source", "origin", "provider", "issuer",
-        "scope", "scopes", "action", "actions", "event", "events", "hook", "url", "uri", "path", "page", "form", "field",
+        "scope", "scopes", "action", "actions", "event", "events", "hook", "url", "uri", "path", "page", "form",
+        "field",
         "fields", "link", "at", "on", "time", "date", "ms", "seconds", "day", "days", "hours", "duration", "start",
         "started", "end", "ended", "begin", "index", "position", "line", "domain", "host", "prefix", "flag", "flags",
         "samesite", "secure", "httponly", "consent", "notice", "banner", "category", "preferences", "store", "storage",
@@ -129,7 +137,8 @@ enum NameLists {
     ]
 
     static let paths: Set<String> = [
-        "path", "paths", "url", "urls", "uri", "uris", "href", "referrer", "referer", "referrers", "referers", "request",
+        "path", "paths", "url", "urls", "uri", "uris", "href", "referrer", "referer", "referrers", "referers",
+        "request",
         "location", "permalink",
     ]
     /// Paths if the value looks like one.
@@ -141,7 +150,9 @@ enum NameLists {
         "full", "raw", "old", "new", "from", "to", "value", "original", "line", "target", "info", "uri", "url", "path",
     ]
 
-    static let addresses: Set<String> = ["ip", "ips", "ipv", "forwarded", "ipaddress", "ipaddr", "remoteaddr", "clientip"]
+    static let addresses: Set<String> = [
+        "ip", "ips", "ipv", "forwarded", "ipaddress", "ipaddr", "remoteaddr", "clientip",
+    ]
     static let addressPairs: [String: Set<String>] = [
         "addr": ["remote", "peer", "client", "source", "src", "ip"],
         "address": ["remote", "peer", "client", "source", "ip"],

@@ -50,7 +50,9 @@ struct NameMeaning: Sendable, Equatable {
     /// How far the words of a part name a credential, and the word that does.
     /// - Parameter tail: only terms count that reach out of the last `tail` words: those of a part and the one before.
     private static func credential(_ words: [String], crossing tail: Int? = nil) -> (strength: Strength, word: String) {
-        guard let first = words.first, !NameLists.predicates.contains(first) || words.count == 1 else { return (.none, "") }
+        guard let first = words.first, !NameLists.predicates.contains(first) || words.count == 1 else {
+            return (.none, "")
+        }
         for index in words.indices.reversed() {
             let strength = term(words, index, crossing: tail)
             guard strength != .none else { continue }
@@ -127,7 +129,9 @@ struct NameMeaning: Sendable, Equatable {
             let isHit: Bool
             if let tail {
                 let boundary = words.count - tail
-                isHit = index == boundary && isPair || index < boundary && terms.reason == .email && terms.words.contains(word)
+                isHit =
+                    index == boundary && isPair
+                    || index < boundary && terms.reason == .email && terms.words.contains(word)
             } else {
                 let isAlone = terms.alone.contains(word)
                 isHit = isPair || terms.words.contains(word) && !isAlone || isAlone && index == 0
@@ -170,9 +174,11 @@ struct NameMeaning: Sendable, Equatable {
     private mutating func findUse(_ last: [String], _ joined: [String]) {
         isUserAgent = last.last == "useragent" || last.last == "ua" || last.suffix(2) == ["user", "agent"]
         isStatement = last.contains { NameLists.statements.contains($0) }
-        if NameMeaning.ends(last, NameLists.paths, NameLists.pathItself) {
+        if NameMeaning.ends(joined, NameLists.paths, NameLists.pathItself) {
             path = .yes
-        } else if let end = last.last, NameLists.maybePaths.contains(end) || joined.contains(where: NameLists.paths.contains) {
+        } else if let end = last.last,
+            NameLists.maybePaths.contains(end) || joined.contains(where: NameLists.paths.contains)
+        {
             path = .ifLooking
         }
         let isPair = joined.indices.dropFirst().contains { index in

@@ -42,7 +42,8 @@ enum NameWords {
             let kind = kind(byte)
             let next = index + 1 < part.count ? NameWords.kind(part[index + 1]) : .other
             // `accessToken` splits before T; `APIKey` before K, which begins a word of its own.
-            let begins = kind == .upper && (previous == .lower || previous == .digit || previous == .upper && next == .lower)
+            let begins =
+                kind == .upper && (previous == .lower || previous == .digit || previous == .upper && next == .lower)
             if kind == .other || begins { flush() }
             if kind != .other { current.append(kind == .upper ? byte | 0x20 : byte) }
             previous = kind

@@ -140,6 +140,9 @@ struct ColumnDecision: Sendable {
         if rule == .cutEmail || isAround && email == .strip { email = .cutEmail }
         if credential != .keep { looks.formUnion(Looks.credentials) }
         if email != .keep { looks.insert(.email) }
+        // What stands there was asked for, not answered: attacks with SQL and markup are what an operator looks for.
+        if isAround { database = .keep }
+        if isAround || isStatement { body = .keep }
         if body != .keep { looks.formUnion(Looks.bodies) }
         if database != .keep { looks.formUnion(isStatement ? [Looks.databases, .any] : Looks.databases) }
         if path == .no { query = .keep }

@@ -39,7 +39,8 @@ enum TextLook {
         guard index + 1 < value.count else { return false }
         if value[index] == UInt8(ascii: "#"), ByteKind.isDigit(value[index + 1]) { return true }
         return value.has("at ", at: index) || value.has("File \"", at: index) || value.has("in ", at: index)
-            || value.has("thrown in ", at: index) || value.has("Stack trace:", at: index) || value.has("PHP ", at: index)
+            || value.has("thrown in ", at: index) || value.has("Stack trace:", at: index)
+            || value.has("PHP ", at: index)
             || value.has("Caused by: ", at: index) || value.has("... ", at: index) || value.has("from ", at: index)
     }
 }
@@ -61,7 +62,8 @@ enum StatementLook {
         let start = value.run(from: 0, max: .max) { [0x20, 0x09, 0x0a, 0x0d, UInt8(ascii: "(")].contains($0) }
         let isVerb = verbs.contains { verb in
             let end = start + verb.utf8CodeUnitCount
-            return value.hasAnyCase(verb, at: start) && end < value.count && [0x20, 0x09, 0x0a, 0x0d].contains(value[end])
+            return value.hasAnyCase(verb, at: start) && end < value.count
+                && [0x20, 0x09, 0x0a, 0x0d].contains(value[end])
         }
         return isVerb && hasLiteral(value, from: start)
     }

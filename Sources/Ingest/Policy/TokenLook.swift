@@ -48,7 +48,9 @@ enum TokenLook {
     private static func isHex(_ byte: UInt8) -> Bool { ByteKind.isDigit(byte) || byte &- 0x61 < 6 }
 
     private static func isProviderKey(_ value: UnsafeRawBufferPointer, _ index: Int) -> Bool {
-        func key(_ prefix: StaticString, _ min: Int) -> Bool { isKey(value, index, prefix, min: min, ByteKind.isBase64URL) }
+        func key(_ prefix: StaticString, _ min: Int) -> Bool {
+            isKey(value, index, prefix, min: min, ByteKind.isBase64URL)
+        }
         func plain(_ prefix: StaticString, _ min: Int) -> Bool { isKey(value, index, prefix, min: min, isAlphanumeric) }
         switch value[index] {
         case UInt8(ascii: "A"): return isAmazonKey(value, index) || key("AIza", 30) || key("AGE-SECRET-KEY-1", 20)
@@ -59,7 +61,8 @@ enum TokenLook {
         case UInt8(ascii: "s"):
             return plain("sk_live_", 10) || plain("sk_test_", 10) || key("shpat_", 20) || isSecretKey(value, index)
         case UInt8(ascii: "r"): return plain("rk_live_", 10) || plain("rk_test_", 10)
-        case UInt8(ascii: "w"): return isKey(value, index, "whsec_", min: 8) { isAlphanumeric($0) || "+/=_-".utf8.contains($0) }
+        case UInt8(ascii: "w"):
+            return isKey(value, index, "whsec_", min: 8) { isAlphanumeric($0) || "+/=_-".utf8.contains($0) }
         case UInt8(ascii: "c"): return isStoreKey(value, index)
         case UInt8(ascii: "n"): return plain("npm_", 30)
         case UInt8(ascii: "h"): return plain("hf_", 30)

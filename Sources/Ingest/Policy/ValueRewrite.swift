@@ -123,7 +123,8 @@ enum InternetAddress {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
             guard let octets = octets(parts[0]) else { return nil }
             if colons == 1, UInt16(parts[1]) == nil { return nil }
-            return Array("\(octets[0]).\(octets[1]).\(octets[2]).0".utf8) + (colons == 1 ? Array(":\(parts[1])".utf8) : [])
+            return Array("\(octets[0]).\(octets[1]).\(octets[2]).0".utf8)
+                + (colons == 1 ? Array(":\(parts[1])".utf8) : [])
         }
         guard let groups = groups(text) else { return nil }
         // An IPv4 address in IPv6 clothes.
