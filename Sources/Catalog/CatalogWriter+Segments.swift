@@ -26,7 +26,9 @@ extension CatalogWriter {
         guard !parts.isEmpty else { return }
         var add = try SQLRun(database, "INSERT INTO gone VALUES (?, ?, ?, ?, ?)")
         var drop = try SQLRun(database, "DELETE FROM segment_entity WHERE segment = ? AND entity = ?")
-        var shrink = try SQLRun(database, "UPDATE segment SET rows = rows - ? WHERE number = ? AND rows >= ?")
+        // At level 0 a compaction writes what is left anew.
+        var shrink = try SQLRun(
+            database, "UPDATE segment SET rows = rows - ?, level = 0 WHERE number = ? AND rows >= ?")
         for part in parts {
             let place = Fault.Place(entity: part.entity)
             add.bind(part.segment)

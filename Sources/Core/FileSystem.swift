@@ -10,7 +10,26 @@ package protocol FileHandle: AnyObject, Sendable {
     /// Durable when it returns: data and the metadata needed to read it back. Never retried on failure.
     func sync() throws(Fault)
     func truncate(to size: Int) throws(Fault)
+    /// Gives a range back to the file system; it reads as zeros afterwards. Where holes cannot be made, zeros are
+    /// written.
+    func punch(_ range: Range<Int>) throws(Fault)
     func close()
+}
+
+extension FileHandle {
+    package func punch(_ range: Range<Int>) throws(Fault) { try writeZeros(range) }
+
+    package func writeZeros(_ range: Range<Int>) throws(Fault) {
+        let zeros = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
+        var place = range.lowerBound
+        while place < range.upperBound {
+            let count = min(zeros.count, range.upperBound - place)
+            try zeros.withBytes { (zeros) throws(Fault) in
+                try write(UnsafeRawBufferPointer(rebasing: zeros[..<count]), at: place)
+            }
+            place += count
+        }
+    }
 }
 
 package struct FileStatus: Sendable, Equatable {

@@ -1,3 +1,5 @@
+import CHostSystem
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -155,6 +157,16 @@ private final class PosixFile: FileHandle, @unchecked Sendable {
             let result = fsync(descriptor)
         #endif
         if result == -1 { throw .system("fsync", errno: errno, file: path) }
+    }
+
+    func punch(_ range: Range<Int>) throws(Fault) {
+        guard !range.isEmpty else { return }
+        #if canImport(Glibc) || canImport(Musl)
+            // Whole blocks are freed, the edges are zeroed.
+            if eventstore_punch(descriptor, off_t(range.lowerBound), off_t(range.count)) == 0 { return }
+            guard errno == EOPNOTSUPP || errno == ENOSYS else { throw .system("fallocate", errno: errno, file: path) }
+        #endif
+        try writeZeros(range)
     }
 
     func truncate(to size: Int) throws(Fault) {

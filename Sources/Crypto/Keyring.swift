@@ -127,6 +127,12 @@ package final class Keyring: Sendable {
         return (0..<body.entityKeyCount).map(body.entityKeyID)
     }
 
+    /// The generation a key came with; `nil` for one that is not in the ring.
+    package func entityKeyGeneration(_ id: UInt64) -> UInt64? {
+        let body = state.withLock { $0.body }
+        return body.entityKeyIndex(id).map(body.entityKeyGeneration)
+    }
+
     /// How many entity keys came with a generation after `generation`: those a key backup of it lacks.
     package func entityKeyCount(after generation: UInt64) -> Int {
         let body = state.withLock { $0.body }

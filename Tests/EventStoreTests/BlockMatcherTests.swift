@@ -75,7 +75,7 @@ import Testing
                 try context.names.compile(filter(&maker, count))
             }
             var matched = 0
-            for partition in PartitionSplit(BatchColumns([batch]), .month).partitions {
+            for partition in PartitionSplit(BatchColumns([batch]), context).partitions {
                 partition.sort([batch])
                 matched += try compare(partition, batch, filters.compactMap { $0 }, store.engine)
             }
@@ -91,8 +91,7 @@ import Testing
         let writing = engine.writing
         let sealer = StoreSealer(writing.names)
         let segments = try writing.write(
-            partition.buffer, of: BatchColumns([batch]), partitionStart: partition.start, partitionMs: partition.length,
-            level: 0,
+            partition, of: BatchColumns([batch]), level: 0,
             options: writing.options(highCompression: false, sequenceBase: 0),
             writer: SegmentWriter(sealer: sealer, environment: writing.environment))
         var matched = 0

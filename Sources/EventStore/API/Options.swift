@@ -42,6 +42,9 @@ public struct OpenOptions: Sendable {
     public var memoryBudget = 256 << 20
     /// Threads for queries, flushes and imports; 0 is one a core.
     public var threads = 0
+    /// Whether a writing process drops what has expired by itself: when it opens, and at every midnight UTC. Readers see
+    /// nothing of it in any case.
+    public var sweepsAutomatically = true
     /// A clock for tests and simulations, milliseconds since 1970 UTC.
     public var nowMs: (@Sendable () -> Int64)?
     public init(mode: Mode = .readWrite) { self.mode = mode }

@@ -11,6 +11,8 @@ enum RowVerdict: UInt8, Sendable {
     case expired = 3
     case unknownEntity = 4
     case tooManyNames = 5
+    case suspendedEntity = 6
+    case cancelledEntity = 7
     // Refused at the door, before there was a row.
     case badEntity = 16
     case badType = 17
@@ -98,6 +100,8 @@ extension RowVerdict {
             nil
         case .unknownEntity: ("unknown-entity", "an entity the store does not know, and new ones were not allowed")
         case .tooManyNames: ("too-many-names", "more attribute or type names than an entity or the store may have")
+        case .suspendedEntity: ("suspended-entity", "the entity is suspended; `entity resume` lets it write again")
+        case .cancelledEntity: ("cancelled-entity", "the entity is cancelled; its data lives out its retention")
         case .badEntity: ("bad-entity", "an entity has 1 to \(Limits.entityNameBytesMax) bytes")
         case .badType: ("bad-type", "a type has 1 to \(Limits.typeNameBytesMax) bytes")
         case .badTimestamp: ("bad-timestamp", "before the year 1")

@@ -101,7 +101,7 @@ final class BulkImport {
             batch.received.base[row] = now
             ordinal += 1
             if naming.refusesSomething, let verdict = naming.verdict(batch, row) {
-                feed.refuse(verdict)
+                if verdict == .expired { report.expired += 1 } else { feed.refuse(verdict) }
             } else {
                 kept.append(UInt32(row))
             }
@@ -126,7 +126,10 @@ final class BulkImport {
         if !request.strict { engine.maintenance.lock() }
         defer { if !request.strict { engine.maintenance.unlock() } }
         let columns = BatchColumns(pending)
-        let split = PartitionSplit(columns, engine.context.partition).partitions
+        let split = PartitionSplit(columns, engine.context).partitions
+        // Plans may have changed, or a day ended, since the rows were admitted.
+        let visibility = engine.context.names.lives.visibility(nowMs: engine.context.environment.nowMs())
+        for partition in split { report.expired += partition.keep(visibility, columns) }
         let ready = isLast ? split : choose(split)
         let snapshot = lane.published.withLock { $0 }
         let job = GroupJob(
@@ -161,8 +164,8 @@ final class BulkImport {
     }
 
     private func keepRest(of split: [PartitionRefs], _ ready: [PartitionRefs]) {
-        let written = Set(ready.map(\.start))
-        let rest = split.filter { !written.contains($0.start) }
+        let written = Set(ready.map(\.key))
+        let rest = split.filter { !written.contains($0.key) && $0.count > 0 }
         guard !rest.isEmpty else {
             pending = []
             return
@@ -197,7 +200,9 @@ final class BulkImport {
             let now = lane.published.withLock { $0 }
             try requireNew(segments, beside: now.memory.filter { $0.firstSequence >= strictStart })
             let next = now.nextSequence
-            try lane.publish(segments, sequenceBase: next, nextSequence: next + sequencesHeld)
+            try lane.publish(
+                segments, sequenceBase: next, nextSequence: next + sequencesHeld,
+                tallies: WrittenSegment.tallies(segments, receivedMs: engine.context.environment.nowMs()))
         }
         held = []
     }
@@ -316,8 +321,8 @@ final class GroupJob: @unchecked Sendable {
         let writing = engine.writing
         let writer = SegmentWriter(sealer: StoreSealer(writing.names), environment: writing.environment)
         let segments = try writing.write(
-            partition.buffer, of: columns, partitionStart: partition.start, partitionMs: partition.length, level: 0,
-            options: writing.options(highCompression: false, sequenceBase: 0), writer: writer)
+            partition, of: columns, level: 0, options: writing.options(highCompression: false, sequenceBase: 0),
+            writer: writer)
         results.withLock { results in
             results.written += segments
             results.stored += partition.count
@@ -348,7 +353,8 @@ final class GroupJob: @unchecked Sendable {
             if !appended.isEmpty { try dropAppended(appended, partitions) }
             // Sequences inside are relative; the base moves the first of them to the next free number.
             try lane.publish(
-                written, sequenceBase: now.nextSequence, nextSequence: now.nextSequence + sequenceEnd)
+                written, sequenceBase: now.nextSequence, nextSequence: now.nextSequence + sequenceEnd,
+                tallies: WrittenSegment.tallies(written, receivedMs: engine.context.environment.nowMs()))
         }
         isPublished = true
     }
@@ -361,11 +367,11 @@ final class GroupJob: @unchecked Sendable {
             let before = partition.count
             partition.keep { _, ref in lookup.find(batches[Int(ref.batch)], Int(ref.row)) == nil }
             guard partition.count < before else { continue }
-            let old = written.filter { $0.summary.partitionStart == partition.start }
+            let old = written.filter { $0.key == partition.key }
             engine.writing.discard(old)
             let dropped = before - partition.count
             results.withLock { results in
-                results.written.removeAll { $0.summary.partitionStart == partition.start }
+                results.written.removeAll { $0.key == partition.key }
                 results.stored -= before
                 results.duplicates += dropped
             }

@@ -37,6 +37,8 @@ extension StoreEngine {
                 try merge(partitions[index], lane)
             } catch {
                 // A damaged partition stays as it is; the others are merged all the same.
+                // Erased or expired meanwhile: what is left is merged the next time.
+                if error.code == .keyErased { return }
                 guard error.code == .damaged || error.code == .tampered else { throw error }
                 damage.withLock { $0 = $0 ?? error }
             }
@@ -83,6 +85,7 @@ extension StoreEngine {
             // Readers of older snapshots keep their files open.
             for handle in handles { handle.pin(try context.segmentFiles.reader(handle)) }
             try lane.exclusively { () throws(Fault) in
+                try requireUnchanged(handles, lane)
                 try lane.publish(segments, sequenceBase: base, replacing: handles)
             }
         } catch {
@@ -90,6 +93,14 @@ extension StoreEngine {
             throw error
         }
         try remove(handles, lane)
+    }
+
+    /// Throws when something expired or was erased from what was merged meanwhile.
+    private func requireUnchanged(_ handles: [SegmentHandle], _ lane: WriterLane) throws(Fault) {
+        let now = lane.published.withLock { $0.segments }.inPartition(handles[0].info.partitionStart)
+        guard handles.allSatisfy({ handle in now.contains { $0 === handle } }) else {
+            throw Fault(.keyErased, "the segments changed while they were merged")
+        }
     }
 
     /// Unlinks what the catalog has marked, then forgets it.
@@ -173,14 +184,20 @@ extension StoreEngine {
         _ batch: RowBatch, _ handles: [SegmentHandle], _ sequenceBase: UInt64, _ writer: SegmentWriter
     ) throws(Fault) -> [WrittenSegment] {
         guard batch.rowCount > 0 else { return [] }
-        let start = handles[0].info.partitionStart
-        let refs = PartitionRefs(start: start, length: handles[0].info.partitionMs)
-        refs.append(batch: 0, rows: 0..<batch.rowCount)
-        refs.sort([batch])
-        return try writing.write(
-            refs.buffer, of: BatchColumns([batch]), partitionStart: start, partitionMs: refs.length,
-            level: StoreEngine.packedLevel,
-            options: writing.options(highCompression: true, sequenceBase: sequenceBase), writer: writer)
+        let columns = BatchColumns([batch])
+        let options = writing.options(highCompression: true, sequenceBase: sequenceBase)
+        var written: [WrittenSegment] = []
+        for refs in PartitionSplit(columns, context).partitions {
+            refs.sort([batch])
+            do throws(Fault) {
+                written += try writing.write(
+                    refs, of: columns, level: StoreEngine.packedLevel, options: options, writer: writer)
+            } catch {
+                writing.discard(written)
+                throw error
+            }
+        }
+        return written
     }
 
     private func shrinkCatalog(_ lane: WriterLane) throws(Fault) {

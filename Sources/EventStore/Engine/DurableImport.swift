@@ -167,7 +167,7 @@ extension StoreEngine {
         guard !(request.strict && request.durable) else {
             throw Fault(.invalid, "a durable import acknowledges as it goes and so cannot be all or nothing")
         }
-        if let plan = request.plan { try Plans.check(plan) }
+        if let plan = request.plan { try Plans.check(plan, among: context.names.lives.plans) }
         let start = ContinuousClock.now
         let feed = try ImportFeed(request, context, policy: policy.screen, progress: progress)
         var report: ImportReport

@@ -14,11 +14,13 @@ final class Flusher: Sendable {
 
     private static let checkSeconds = 30
 
-    func start(_ engine: StoreEngine) {
+    func start(_ engine: StoreEngine, sweeps: Bool) {
         engine.lane?.flushWanted = { [wake] in wake.signal() }
         // The thread must not keep a store alive that nobody uses any more.
         let thread = Thread { [self, weak engine] in
+            var sweptDay: Int64?
             while !stopped.load(ordering: .acquiring) {
+                if sweeps, let engine { sweepIfDue(engine, &sweptDay) }
                 _ = wake.wait(timeout: .now() + .seconds(Flusher.checkSeconds))
                 guard let engine, !stopped.load(ordering: .acquiring) else { break }
                 flushIfDue(engine)
@@ -36,6 +38,18 @@ final class Flusher: Sendable {
             try engine.flush()
         } catch {
             StoreLog.logger.error("flushing failed: \(error)")
+        }
+    }
+
+    /// Once at the start and then at every midnight UTC.
+    private func sweepIfDue(_ engine: StoreEngine, _ sweptDay: inout Int64?) {
+        let day = CivilDate.day(ms: engine.context.environment.nowMs())
+        guard sweptDay != day else { return }
+        sweptDay = day
+        do throws(Fault) {
+            try engine.sweepAutomatically()
+        } catch {
+            if !stopped.load(ordering: .acquiring) { StoreLog.logger.error("the retention sweep stopped: \(error)") }
         }
     }
 
@@ -71,7 +85,10 @@ extension StoreEngine {
         let base = table.batches.map(\.firstSequence).min() ?? 0
         let end = table.batches.map(\.lastSequence).max() ?? 0
         let columns = BatchColumns(batches)
-        let partitions = PartitionSplit(columns, context.partition).partitions
+        let partitions = PartitionSplit(columns, context).partitions
+        // What expired since it was appended goes no further.
+        let visibility = context.names.lives.visibility(nowMs: context.environment.nowMs())
+        for rows in partitions { rows.keep(visibility, columns) }
         let writing = self.writing
         let options = writing.options(highCompression: false, sequenceBase: base)
         let names = context.names
@@ -79,17 +96,18 @@ extension StoreEngine {
         do throws(Fault) {
             try Workers.run(partitions.count, threads: context.threads) { (index) throws(Fault) in
                 let rows = partitions[index]
+                guard rows.count > 0 else { return }
                 rows.sort(batches)
                 let writer = SegmentWriter(sealer: StoreSealer(names), environment: writing.environment)
                 let segments = try writing.write(
-                    rows.buffer, of: columns, partitionStart: rows.start, partitionMs: rows.length, level: 0,
-                    options: options, writer: writer)
+                    rows, of: columns, level: 0, options: options, writer: writer)
                 written.withLock { $0 += segments }
             }
             let segments = written.withLock { $0 }
             try writing.syncDirectories(segments)
+            let tallies = StoreEngine.tallies(batches)
             try lane.exclusively { () throws(Fault) in
-                try lane.publish(segments, sequenceBase: base, flushedBelow: end + 1)
+                try lane.publish(segments, sequenceBase: base, flushedBelow: end + 1, tallies: tallies)
             }
         } catch {
             lane.note(error)
@@ -100,14 +118,32 @@ extension StoreEngine {
     }
 }
 
+extension StoreEngine {
+    /// When the entities of some rows were last heard of.
+    fileprivate static func tallies(_ batches: [RowBatch]) -> [EntityTally] {
+        var found: [UInt32: EntityTally] = [:]
+        for rows in batches {
+            for row in 0..<rows.rowCount {
+                let entity = rows.entityNumbers[Int(rows.entity.base[row])]
+                var tally = found[entity] ?? EntityTally(entity: entity)
+                tally.lastEventMs = max(tally.lastEventMs, rows.timestamp.base[row])
+                tally.lastReceivedMs = max(tally.lastReceivedMs, rows.received.base[row])
+                found[entity] = tally
+            }
+        }
+        return found.values.sorted { $0.entity < $1.entity }
+    }
+}
+
 extension WriterLane {
     /// Puts written segments into the catalog and, in the same transaction, takes the journal's rows they came
     /// from out of it. With the lane held.
     func publish(
         _ segments: [WrittenSegment], sequenceBase: UInt64, flushedBelow: UInt64? = nil, nextSequence: UInt64? = nil,
-        replacing: [SegmentHandle] = []
+        replacing: [SegmentHandle] = [], tallies: [EntityTally] = []
     ) throws(Fault) {
         var change = CatalogChange()
+        change.tallies = tallies
         for segment in segments {
             change.addSegments.append(
                 (
@@ -121,7 +157,9 @@ extension WriterLane {
         }
         change.markUnlinking = replacing.map(\.info.number)
         change.deleteJournalBefore = flushedBelow
-        change.dropBatchesBefore = context.environment.nowMs() - WriterLane.batchesKeptMs
+        let now = context.environment.nowMs()
+        change.dropBatchesBefore = now - WriterLane.batchesKeptMs
+        if clock.observe(now) { change.setMeta[ClockGuard.name] = now }
         change.nextSequence = nextSequence
         let result = try commit(change)
         var handles: [SegmentHandle] = []
@@ -147,18 +185,28 @@ extension WriterLane {
     }
 }
 
-/// The rows of one partition, shared by the threads of a flush: each partition is one thread's.
+/// What goes into segments of its own: rows of one partition whose entities keep them equally long.
+struct PartitionKey: Hashable, Sendable {
+    var start: Int64
+    /// 0 is for ever.
+    var days: Int
+}
+
+/// The rows of one partition and retention, shared by the threads of a flush: each is one thread's.
 ///
 /// `@unchecked Sendable`: filled by one thread, then sorted and read by the one thread that took it.
 final class PartitionRefs: @unchecked Sendable {
-    let start: Int64
+    let key: PartitionKey
     let length: Int64
     private var refs = GrowableBuffer<RowRef>(capacity: 256)
 
-    init(start: Int64, length: Int64) {
-        self.start = start
+    init(_ key: PartitionKey, length: Int64) {
+        self.key = key
         self.length = length
     }
+
+    var start: Int64 { key.start }
+    var days: Int { key.days }
 
     var count: Int { refs.count }
     var buffer: UnsafeBufferPointer<RowRef> { refs.buffer }
@@ -167,6 +215,19 @@ final class PartitionRefs: @unchecked Sendable {
         for row in rows { refs.append(RowRef(batch: batch, row: UInt32(truncatingIfNeeded: row))) }
     }
     func sort(_ batches: [RowBatch]) { RowSorter.sort(&refs, batches) }
+
+    /// Keeps the rows that may be seen; returns how many went.
+    @discardableResult
+    func keep(_ visibility: Visibility, _ columns: BatchColumns) -> Int {
+        guard start < visibility.greatest else { return 0 }
+        let before = count
+        let views = columns.views
+        keep { _, ref in
+            let view = views + Int(ref.batch)
+            return view.pointee.timestamp[Int(ref.row)] >= visibility.floor(view.pointee.entityNumber(Int(ref.row)))
+        }
+        return before - count
+    }
 
     /// Keeps the rows for which the condition holds, in their order.
     func keep(_ condition: (Int, RowRef) -> Bool) {
@@ -179,29 +240,45 @@ final class PartitionRefs: @unchecked Sendable {
     }
 }
 
-/// Splits rows of batches by partition, largest partition first.
+/// Splits rows of batches by partition and retention, largest first.
 struct PartitionSplit {
     private(set) var partitions: [PartitionRefs] = []
 
-    init(_ columns: BatchColumns, _ partition: Partition) {
-        var byStart: [Int64: PartitionRefs] = [:]
-        for (number, batch) in columns.batches.enumerated() {
-            var bounds: (start: Int64, length: Int64) = (.max, 0)
-            var run = 0
-            let times = columns.views[number].timestamp
-            let count = batch.rowCount
-            // Rows come in runs of one partition: each run is added at once.
-            for row in 0...count {
-                if row < count, times[row] >= bounds.start, times[row] - bounds.start < bounds.length { continue }
-                byStart[bounds.start]?.append(batch: UInt32(number), rows: run..<row)
-                guard row < count else { break }
-                run = row
-                bounds = partition.bounds(of: times[row])
-                if byStart[bounds.start] == nil {
-                    byStart[bounds.start] = PartitionRefs(start: bounds.start, length: bounds.length)
-                }
-            }
+    init(_ columns: BatchColumns, _ context: ReadContext) {
+        let days = context.names.lives.retentionDays()
+        let common = days.first ?? 0
+        let mixed = days.contains { $0 != common } ? days : []
+        var byKey: [PartitionKey: PartitionRefs] = [:]
+        for number in columns.batches.indices {
+            PartitionSplit.split(number, columns, context.partition, common, mixed, &byKey)
         }
-        partitions = byStart.values.sorted { ($1.count, $0.start) < ($0.count, $1.start) }
+        partitions = byKey.values.sorted { ($1.count, $0.start, $0.days) < ($0.count, $1.start, $1.days) }
+    }
+
+    /// - Parameter mixed: retention days by entity, empty when all have `common`.
+    private static func split(
+        _ number: Int, _ columns: BatchColumns, _ partition: Partition, _ common: Int, _ mixed: [Int],
+        _ byKey: inout [PartitionKey: PartitionRefs]
+    ) {
+        let view = columns.views[number]
+        let count = columns.batches[number].rowCount
+        var bounds: (start: Int64, length: Int64) = (.max, 0)
+        var key = PartitionKey(start: .max, days: common)
+        var run = 0
+        // Rows come in runs of one partition: each run is added at once.
+        for row in 0...count {
+            if row < count {
+                let time = view.timestamp[row]
+                let isInside = time >= bounds.start && time - bounds.start < bounds.length
+                if isInside, mixed.isEmpty || mixed[Int(view.entityNumber(row))] == key.days { continue }
+            }
+            byKey[key]?.append(batch: UInt32(number), rows: run..<row)
+            guard row < count else { break }
+            run = row
+            bounds = partition.bounds(of: view.timestamp[row])
+            key.start = bounds.start
+            if !mixed.isEmpty { key.days = mixed[Int(view.entityNumber(row))] }
+            if byKey[key] == nil { byKey[key] = PartitionRefs(key, length: bounds.length) }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 import EventStoreCatalog
 import EventStoreCore
+import EventStoreCrypto
 import Synchronization
 
 final class Follower: Sendable {
@@ -36,7 +37,9 @@ final class Follower: Sendable {
         if nameChanges != state.nameChanges {
             // Keys come before the names they seal.
             if try context.keyring.reloadIfChanged() { context.names.keyringChanged() }
+            let erased = context.names.lives.records.filter(\.isErased).count
             try context.names.load(reader)
+            if context.names.lives.records.filter(\.isErased).count != erased { forgetErased(&state) }
             state.nameChanges = nameChanges
         }
         let segmentChanges = try reader.segmentsCounter()
@@ -47,6 +50,17 @@ final class Follower: Sendable {
         try loadJournal(reader, &state)
         state.published.nextSequence = max(1, try reader.nextSequence())
         state.changes = changes
+    }
+
+    /// Another process erased an entity: its rows and whatever was made of them go from here as well.
+    private func forgetErased(_ state: inout State) {
+        SealedValue.forgetKeys()
+        context.columnCache.purge()
+        for record in context.names.lives.records where record.isErased {
+            state.published.memory = state.published.memory.map { batch in
+                batch.without(entity: record.number) ?? MemoryBatch(RowBatch())
+            }
+        }
     }
 
     private func loadSegments(

@@ -9,9 +9,12 @@ struct MemoryBatch: Sendable {
     let times: ClosedRange<Int64>
     let firstSequence: UInt64
     let lastSequence: UInt64
+    /// 0 for a batch as it was appended; tells caches which rows of it were left out.
+    let stamp: UInt64
 
-    init(_ rows: RowBatch) {
+    init(_ rows: RowBatch, stamp: UInt64 = 0) {
         self.rows = rows
+        self.stamp = stamp
         var least = Int64.max
         var greatest = Int64.min
         var first = UInt64.max
@@ -68,6 +71,18 @@ final class MemoryTable {
         index = RowIndex()
         for batch in kept { add(batch, nowMs: started ?? 0) }
         startedMs = kept.isEmpty ? nil : started
+    }
+
+    /// Takes out the rows of one entity. Costs a new index.
+    func remove(entity: UInt32) {
+        let kept = batches.map { $0.without(entity: entity) }
+        let started = startedMs
+        batches = []
+        rowCount = 0
+        batchBytes = 0
+        index = RowIndex()
+        for case let batch? in kept { add(batch, nowMs: started ?? 0) }
+        startedMs = batches.isEmpty ? nil : started
     }
 
     /// The row with the identity of this one.

@@ -15,8 +15,15 @@ struct NameAdmission {
     var refusedShapes: Set<UInt32> = []
     /// (local entity, local shape) pairs beyond the entity's limit of attribute names.
     var refusedPairs: Set<UInt64> = []
+    /// By local entity code: what is before it has expired. Empty when nothing has.
+    var floors: [Int64] = []
+    /// Local codes of entities that may not write, and why.
+    var closedEntities: [UInt32: RowVerdict] = [:]
 
-    var refusesSomething: Bool { !unknownEntities.isEmpty || !refusedShapes.isEmpty || !refusedPairs.isEmpty }
+    var refusesSomething: Bool {
+        !unknownEntities.isEmpty || !refusedShapes.isEmpty || !refusedPairs.isEmpty || !floors.isEmpty
+            || !closedEntities.isEmpty
+    }
 
     static func pair(_ entity: UInt32, _ shape: UInt32) -> UInt64 { UInt64(entity) << 32 | UInt64(shape) }
 }
@@ -32,6 +39,7 @@ extension NameTable {
     func admit(_ batch: RowBatch, allowNewEntities: Bool, plan: String?) throws(Fault) -> NameAdmission {
         var admission = NameAdmission()
         try admitEntities(batch, allowNewEntities, plan, &admission)
+        noteLives(batch, &admission)
         findNumbers(batch)
         addNames(batch)
         noteRefusedShapes(batch, &admission)
@@ -67,6 +75,24 @@ extension NameTable {
         batch.entityNumbers = numbers
     }
 
+    /// What the entities' plans and states let in.
+    private func noteLives(_ batch: RowBatch, _ admission: inout NameAdmission) {
+        let visibility = lives.visibility(nowMs: environment.nowMs())
+        var floors: [Int64] = []
+        var hasFloor = false
+        for (code, number) in batch.entityNumbers.enumerated() {
+            let floor = number == NameTable.noNumber ? .min : visibility.floor(number)
+            floors.append(floor)
+            if floor > .min { hasFloor = true }
+            switch lives.record(number)?.life {
+            case .suspended: admission.closedEntities[UInt32(code)] = .suspendedEntity
+            case .cancelled: admission.closedEntities[UInt32(code)] = .cancelledEntity
+            case .active, .erasing, .erased, nil: break
+            }
+        }
+        if hasFloor { admission.floors = floors }
+    }
+
     private func addEntity(
         _ name: UnsafeRawBufferPointer, keyID: UInt64, _ plan: String?
     ) throws(Fault) -> UInt32 {
@@ -78,13 +104,20 @@ extension NameTable {
                 [UInt8](name), key: key, aad: NameSealing.entity(number), environment)
             while state.keyIDs.count <= Int(number) { state.keyIDs.append(0) }
             state.keyIDs[Int(number)] = keyID
-            state.unsaved.entities.append(
-                EntityRecord(
-                    number: number, keyID: keyID, sealedName: sealed, tag: tag, createdMs: environment.nowMs(),
-                    plan: plan ?? defaultPlan, state: 0, floorMs: .min))
+            let now = environment.nowMs()
+            let plan = plan ?? defaultPlan
+            let record = EntityRecord(
+                number: number, keyID: keyID, sealedName: sealed, tag: tag, createdMs: now, plan: plan,
+                state: LifeState.active.rawValue,
+                floorMs: LifeTable.cutOff(days: lives.days(plan: plan) ?? 0, nowMs: now))
+            state.unsaved.entities.append(record)
+            lives.update([record])
             return number
         }
     }
+
+    /// The blind name an entity has in the catalog.
+    func entityTag(_ name: [UInt8]) -> [UInt8] { name.withUnsafeBytes { nameTag("entity", $0) } }
 
     /// A blind name of a name, by which the database keeps it unique without knowing it.
     private func nameTag(_ kind: String, _ name: UnsafeRawBufferPointer) -> [UInt8] {
@@ -271,6 +304,8 @@ extension NameAdmission {
         let entity = batch.entity.base[row]
         let shape = batch.shape.base[row]
         if unknownEntities.contains(entity) { return .unknownEntity }
+        if let closed = closedEntities[entity] { return closed }
+        if !floors.isEmpty, batch.timestamp.base[row] < floors[Int(entity)] { return .expired }
         if refusedShapes.contains(shape) || refusedPairs.contains(NameAdmission.pair(entity, shape)) {
             return .tooManyNames
         }

@@ -42,6 +42,20 @@ struct NameList: ~Copyable {
 
     func string(_ number: UInt32) -> String? { bytes(number).map { String(decoding: $0, as: UTF8.self) } }
 
+    /// Gives a number another name, or none. Rare, so the table is simply made anew.
+    mutating func replace(_ number: UInt32, with name: [UInt8]?) {
+        var fresh = StringTable(capacity: table.count)
+        for code in 0..<table.count {
+            if code == Int(number) {
+                let text = name ?? [0xff] + Array("\(code)".utf8)
+                _ = text.withUnsafeBytes { fresh.intern($0) }
+            } else {
+                _ = fresh.intern(table.bytes(code))
+            }
+        }
+        table = fresh
+    }
+
     /// Puts a name at its number; numbers skipped get placeholders (0xff starts no UTF-8).
     mutating func set(_ name: [UInt8]?, at number: UInt32) {
         while table.count < Int(number) { addPlaceholder() }
@@ -62,15 +76,7 @@ struct NameList: ~Copyable {
     /// table is simply made anew.
     private mutating func replacePlaceholder(_ number: UInt32, with name: [UInt8]) {
         guard name.withUnsafeBytes({ table.find($0) }) == nil else { return }
-        var fresh = StringTable(capacity: table.count)
-        for code in 0..<table.count {
-            if code == Int(number) {
-                _ = name.withUnsafeBytes { fresh.intern($0) }
-            } else {
-                _ = fresh.intern(table.bytes(code))
-            }
-        }
-        table = fresh
+        replace(number, with: name)
     }
 
     private mutating func addPlaceholder() {
@@ -99,11 +105,13 @@ final class NameTable: Sendable {
 
     let keyring: Keyring
     let environment: Environment
+    let lives: LifeTable
     let sharedMin: Int
     let defaultPlan: String
     let state = Guarded(State())
 
-    init(keyring: Keyring, environment: Environment, settings: CatalogSettings) {
+    init(keyring: Keyring, environment: Environment, settings: CatalogSettings, lives: LifeTable) {
+        self.lives = lives
         self.keyring = keyring
         self.environment = environment
         sharedMin = settings.sharedByEntitiesMin
@@ -132,6 +140,12 @@ final class NameTable: Sendable {
     }
 
     func entityName(_ number: UInt32) -> String? { state.withLock { $0.entities.string(number) } }
+    /// Calls `body` with the name of each entity, in order; with no bytes where there is none. Taking the lock once.
+    func withEntityNames(_ numbers: [UInt32], _ body: (UnsafeRawBufferPointer) -> Void) {
+        state.withLock { state in
+            for number in numbers { body(state.entities.bytes(number) ?? UnsafeRawBufferPointer(start: nil, count: 0)) }
+        }
+    }
     func typeName(_ number: UInt32) -> String? { state.withLock { $0.types.string(number) } }
     func attributeName(_ number: UInt32) -> String? { state.withLock { $0.attributes.string(number) } }
 
@@ -198,10 +212,15 @@ extension NameTable {
         let entities = try reader.entities()
         let names = try reader.names()
         let holders = try reader.holders()
+        try lives.load(reader, entities)
         try state.withLock { (state) throws(Fault) in
             let context = XAESContext()
-            for record in entities where Int(record.number) >= state.entities.count {
-                try load(record, context, &state)
+            for record in entities {
+                if Int(record.number) >= state.entities.count {
+                    try load(record, context, &state)
+                } else {
+                    try reload(record, context, &state)
+                }
             }
             var boxes: [UInt64: [NameHolder]] = [:]
             for holder in holders { boxes[NameTable.boxKey(holder.kind, holder.name), default: []].append(holder) }
@@ -218,6 +237,8 @@ extension NameTable {
         _ record: EntityRecord, _ context: XAESContext, _ state: inout State
     ) throws(Fault) {
         while state.keyIDs.count <= Int(record.number) { state.keyIDs.append(0) }
+        // Whatever the keyring says: an erasure that has begun is never taken back.
+        if record.isErased { return state.entities.set(nil, at: record.number) }
         do throws(Fault) {
             let key = try keyring.entityKey(record.keyID)
             let name = try context.openBox(
@@ -228,6 +249,21 @@ extension NameTable {
             guard error.code == .keyErased else { throw error.at(entity: record.number) }
             state.entities.set(nil, at: record.number)
         }
+    }
+
+    /// A record that another process changed since: renamed or erased.
+    private func reload(_ record: EntityRecord, _ context: XAESContext, _ state: inout State) throws(Fault) {
+        let number = Int(record.number)
+        if record.isErased {
+            if state.keyIDs[number] != 0 { NameTable.forget(record.number, &state) }
+            return
+        }
+        guard number < state.keyIDs.count, state.keyIDs[number] != 0 else { return }
+        state.keyIDs[number] = record.keyID
+        let name = try context.openBox(
+            key: keyring.entityKey(record.keyID), aad: NameSealing.entity(record.number), box: record.sealedName)
+        let known = state.entities.bytes(record.number).map { [UInt8]($0) }
+        if known != name { state.entities.replace(record.number, with: name) }
     }
 
     private func load(

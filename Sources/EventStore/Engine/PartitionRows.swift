@@ -10,8 +10,24 @@ import Synchronization
 struct WrittenSegment: Sendable {
     var summary: SegmentSummary
     var level: Int
+    /// How long its entities' events are kept; 0 is for ever.
+    var retentionDays: Int
     var entityDays: [DayCount]
     var typeDays: [DayCount]
+}
+
+extension WrittenSegment {
+    var key: PartitionKey { PartitionKey(start: summary.partitionStart, days: retentionDays) }
+
+    /// When the entities of segments were last heard of.
+    static func tallies(_ segments: [WrittenSegment], receivedMs: Int64) -> [EntityTally] {
+        var found: [UInt32: Int64] = [:]
+        for entry in segments.flatMap(\.summary.entities) {
+            found[entry.entity] = max(found[entry.entity] ?? .min, entry.maxTime)
+        }
+        return found.sorted { $0.key < $1.key }
+            .map { EntityTally(entity: $0.key, lastEventMs: $0.value, lastReceivedMs: receivedMs) }
+    }
 }
 
 /// What a segment is written with: one per store.
@@ -50,10 +66,11 @@ struct SegmentWriting: Sendable {
 
     /// Writes sorted rows of one partition, as more than one segment when they are very many.
     func write(
-        _ refs: UnsafeBufferPointer<RowRef>, of columns: BatchColumns, partitionStart: Int64, partitionMs: Int64,
-        level: Int, options: SegmentOptions, writer: SegmentWriter
+        _ partition: PartitionRefs, of columns: BatchColumns, level: Int, options: SegmentOptions,
+        writer: SegmentWriter
     ) throws(Fault) -> [WrittenSegment] {
-        let directory = try makeDirectory(partitionStart)
+        let directory = try makeDirectory(partition.start)
+        let refs = partition.buffer
         var written: [WrittenSegment] = []
         var start = 0
         while start < refs.count {
@@ -61,13 +78,13 @@ struct SegmentWriting: Sendable {
             let part = UnsafeBufferPointer(rebasing: refs[start..<end])
             do throws(Fault) {
                 let summary = try writer.write(
-                    part, of: columns.batches, partitionStart: partitionStart, partitionMs: partitionMs,
-                    options: options,
-                    directory: directory)
+                    part, of: columns.batches, partitionStart: partition.start, partitionMs: partition.length,
+                    options: options, directory: directory)
                 let days = DayTotals(part, columns)
                 written.append(
                     WrittenSegment(
-                        summary: summary, level: level, entityDays: days.entities, typeDays: days.types))
+                        summary: summary, level: level, retentionDays: partition.days, entityDays: days.entities,
+                        typeDays: days.types))
             } catch {
                 discard(written)
                 throw error
@@ -153,7 +170,8 @@ extension CatalogSegment {
             rows: summary.rows,
             fileBytes: summary.fileBytes, minTime: summary.minTime, maxTime: summary.maxTime,
             sequenceBase: sequenceBase, minSequence: sequenceBase &+ summary.minSequence,
-            maxSequence: sequenceBase &+ summary.maxSequence, level: written.level, retentionDays: 0,
+            maxSequence: sequenceBase &+ summary.maxSequence, level: written.level,
+            retentionDays: written.retentionDays,
             types: summary.typeNumbers, attributes: summary.attributeNumbers)
     }
 }
@@ -163,6 +181,6 @@ extension CatalogSegmentEntity {
         self.init(
             entity: entry.entity, rows: entry.rows, minTime: entry.minTime, maxTime: entry.maxTime,
             headOffset: entry.headOffset, headLength: entry.headLength,
-            types: entry.types.map { TypeRows(type: $0.type, rows: $0.rows) })
+            types: entry.types)
     }
 }

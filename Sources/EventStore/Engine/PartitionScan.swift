@@ -78,7 +78,11 @@ final class PartitionScan {
                 try scanner.open(reader, entry)
                 for block in 0..<scanner.blockCount {
                     let info = scanner.block(block)
-                    guard let narrowed = times(info.minTime...info.maxTime) else { continue }
+                    guard var narrowed = times(info.minTime...info.maxTime) else { continue }
+                    if let floor = handle.floors[entry.entity] {
+                        guard narrowed.upperBound >= floor else { continue }
+                        narrowed = max(floor, narrowed.lowerBound)...narrowed.upperBound
+                    }
                     try visit(BlockSource(handle: handle, entry: entry, block: block), narrowed, body)
                 }
             } catch {

@@ -60,15 +60,17 @@ final class QuerySnapshot: ScanSource {
     }
 
     private func add(_ handle: SegmentHandle, _ scope: ScanScope, _ plan: inout UnitPlan) throws(Fault) {
-        if let entities = scope.entities {
-            let entries = try handle.entries(context.catalog, of: entities)
+        // Of a segment that shows a part of its rows, each entity is a unit: their keys always mean the same rows.
+        if scope.entities != nil || !handle.isWhole {
+            let entries = try handle.entries(context.catalog, of: scope.entities)
             for entry in entries {
                 plan.entries += 1
                 guard entry.matches(scope) else {
                     plan.entriesPruned += 1
                     continue
                 }
-                QuerySnapshot.addEntity(entry, handle.info.number, &plan.units)
+                let since = handle.floors[entry.entity] ?? .min
+                QuerySnapshot.addEntity(entry, handle.info.number, since: since, &plan.units)
             }
             return
         }
@@ -83,17 +85,20 @@ final class QuerySnapshot: ScanSource {
     }
 
     /// An entity's part of a segment as a unit, or as several.
-    static func addEntity(_ entry: SegmentEntityEntry, _ segment: Int64, _ units: inout [ScanUnit]) {
+    static func addEntity(
+        _ entry: SegmentEntityEntry, _ segment: Int64, since: Int64 = .min, _ units: inout [ScanUnit]
+    ) {
         let count = max(1, (entry.rows + 2 * unitRows - 1) / (2 * unitRows))
         for index in 0..<count {
             var slice = ScanUnit.Slice()
             slice.index = index
             slice.count = count
-            units.append(
-                ScanUnit(
-                    key: .entity(segment: segment, entry.entity, slice: index),
-                    rows: .segment(entries: [entry], slice: slice), times: entry.minTime...entry.maxTime,
-                    rowCount: entry.rows * (index + 1) / count - entry.rows * index / count))
+            var unit = ScanUnit(
+                key: .entity(segment: segment, entry.entity, slice: index),
+                rows: .segment(entries: [entry], slice: slice), times: max(since, entry.minTime)...entry.maxTime,
+                rowCount: entry.rows * (index + 1) / count - entry.rows * index / count)
+            unit.since = since
+            units.append(unit)
         }
     }
 
@@ -109,7 +114,11 @@ final class QuerySnapshot: ScanSource {
             if (least...greatest).overlaps(scope.times) {
                 plan.units.append(
                     ScanUnit(
-                        key: UnitKey(segment: -1, part: first.firstSequence << 32 ^ last.lastSequence),
+                        key: UnitKey(
+                            segment: -1,
+                            part: group.reduce(first.firstSequence << 32 ^ last.lastSequence) { key, batch in
+                                batch.stamp == 0 ? key : Hash.mix(key, batch.stamp)
+                            }),
                         rows: .memory(group.map(\.rows)), times: least...greatest, rowCount: rows))
             }
             group = []
@@ -157,6 +166,9 @@ final class QuerySnapshot: ScanSource {
     func typeNumber(_ name: Text) -> UInt32? { context.names.number(ofType: name.string) }
     func attributeNumber(_ name: String) -> UInt32? { context.names.number(ofAttribute: name) }
     func entityName(_ number: UInt32) -> String { context.names.entityName(number) ?? "" }
+    func withEntityNames(_ numbers: [UInt32], _ body: (UnsafeRawBufferPointer) -> Void) {
+        context.names.withEntityNames(numbers, body)
+    }
     func typeName(_ number: UInt32) -> String { context.names.typeName(number) ?? "" }
     func attributeName(_ number: UInt32) -> String { context.names.attributeName(number) ?? "" }
 

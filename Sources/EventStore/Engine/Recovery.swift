@@ -26,6 +26,9 @@ struct Recovery {
         withUnsafeMutableBytes(of: &fresh) { context.environment.randomBytes($0) }
         var change = CatalogChange()
         change.setMeta = [Recovery.lastIncarnation: Int64(bitPattern: fresh)]
+        // A clock that leapt is not recorded: the guard would believe it the next time.
+        let now = context.environment.nowMs()
+        if now - (meta[ClockGuard.name] ?? now) <= ClockGuard.leapMaxMs { change.setMeta[ClockGuard.name] = now }
         _ = try context.catalog.commit(change)
         return fresh
     }

@@ -19,12 +19,30 @@ final class SegmentHandle: Sendable {
     private static let singlesMax = 512
     /// The same as units of scans.
     let cachedUnits = Mutex<[ScanUnit]?>(nil)
+    /// What of it was seen last under a visibility, if anything.
+    let cachedSeen = Mutex<(stamp: UInt64, handle: SegmentHandle?)?>(nil)
+    /// Of a handle that shows a part of a segment only: the whole one, and floors that cut an entity's rows.
+    private let origin: SegmentHandle?
+    let floors: [UInt32: Int64]
+    /// Whether all of the segment's rows are shown.
+    var isWhole: Bool { origin == nil }
     /// The catalog's counter of segment changes when it was last seen to name this segment.
     private let seenAt = Atomic<UInt64>(.max)
 
     init(info: CatalogSegment, path: String, entries: [SegmentEntityEntry]?) {
         self.info = info
         self.path = path
+        origin = nil
+        floors = [:]
+        cachedEntries = Mutex(entries)
+    }
+
+    /// A part of a segment: some of its entries, ascending by entity.
+    init(part entries: [SegmentEntityEntry], of origin: SegmentHandle, floors: [UInt32: Int64]) {
+        info = origin.info
+        path = origin.path
+        self.origin = origin
+        self.floors = floors
         cachedEntries = Mutex(entries)
     }
 
@@ -44,7 +62,7 @@ final class SegmentHandle: Sendable {
 
     func isFile(of reader: SegmentReader) -> Bool { info.id.withUnsafeBytes { SegmentID($0) } == reader.id }
 
-    var pinnedReader: SegmentReader? { pinned.withLock { $0 } }
+    var pinnedReader: SegmentReader? { origin?.pinnedReader ?? pinned.withLock { $0 } }
     func pin(_ reader: SegmentReader) { pinned.withLock { $0 = reader } }
 
     func saw(at segmentChanges: UInt64) { seenAt.store(segmentChanges, ordering: .relaxed) }
@@ -61,7 +79,7 @@ final class SegmentHandle: Sendable {
         guard !rows.isEmpty else {
             throw Fault(.notFound, "the catalog no longer names the segment", at: .init(file: path))
         }
-        let entries = rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
+        let entries = rows.map { SegmentEntityEntry($0) }
         cachedEntries.withLock { $0 = entries }
         return entries
     }
@@ -88,7 +106,7 @@ final class SegmentHandle: Sendable {
             let all = try self.entries(catalog)
             return entities.compactMap { SegmentHandle.find($0, in: all) }
         }
-        let found = rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
+        let found = rows.map { SegmentEntityEntry($0) }
         cachedSingles.withLock { known in
             if known.count > SegmentHandle.singlesMax { known = [:] }
             for entity in entities { known[entity] = .some(SegmentHandle.find(entity, in: found)) }
@@ -116,7 +134,7 @@ extension SegmentEntityEntry {
         self.init(
             entity: row.entity, rows: row.rows, minTime: row.minTime, maxTime: row.maxTime,
             headOffset: row.headOffset, headLength: row.headLength,
-            types: row.types.map { TypeCount(type: $0.type, rows: $0.rows) })
+            types: row.types)
     }
 }
 
@@ -199,4 +217,8 @@ struct Published: Sendable {
     var memory: [MemoryBatch] = []
     /// The sequence the next row gets.
     var nextSequence: UInt64 = 1
+    /// What readers may see of it.
+    var visibility = Visibility.all
+    /// Whether index and totals have rows that are not to be seen: `segments` leaves them out, totals do not.
+    var hidesIndexed = false
 }

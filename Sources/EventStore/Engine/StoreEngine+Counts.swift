@@ -51,7 +51,8 @@ struct StoreTotals {
 
     /// `nil` when the totals do not answer: part of a day, or by entity and type at once.
     func counts(by key: CountKey, _ filter: RowFilter, _ snapshot: Published) throws(Fault) -> [CountRow]? {
-        guard let days = StoreTotals.wholeDays(filter.times), TotalsPlan.answers(key, filter) else { return nil }
+        guard !snapshot.hidesIndexed, let days = StoreTotals.wholeDays(filter.times), TotalsPlan.answers(key, filter)
+        else { return nil }
         var table = CountTable(key)
         try addTotals(key, filter, days, snapshot, &table)
         return table.rows(context.names)
@@ -150,7 +151,7 @@ private struct CountTable {
 
     /// Counts an entity's part of a segment by its index entry alone when that says enough.
     mutating func addFromIndex(_ entry: SegmentEntityEntry, _ filter: RowFilter, _ handle: SegmentHandle) -> Bool {
-        guard filter.predicates.isEmpty, filter.times.lowerBound <= entry.minTime,
+        guard filter.predicates.isEmpty, handle.floors[entry.entity] == nil, filter.times.lowerBound <= entry.minTime,
             filter.times.upperBound >= entry.maxTime
         else { return false }
         if key == .day, handle.info.partitionMs != Limits.msPerDay { return false }

@@ -10,7 +10,8 @@ import Synchronization
 extension StoreEngine {
     func verify(quick: Bool, progress: (@Sendable (Double) -> Void)?) throws(Fault) -> VerifyReport {
         let start = ContinuousClock.now
-        let snapshot = try snapshot()
+        // All that is there, also what expired and waits for the sweep.
+        let snapshot = try stored()
         let result = Mutex(VerifyReport())
         let check = StoreCheck(engine: self, snapshot: snapshot)
         let holes = try check.surroundings(quick: quick)
@@ -87,7 +88,8 @@ private struct StoreCheck: Sendable {
         do throws(Fault) {
             let rows = try JournalDecoder(StoreSealer(context.names)).decode(
                 entry.blob, context.binding(firstSequence: entry.firstSequence), received: entry.receivedMs)
-            guard rows.rowCount == entry.rows else {
+            // Rows of erased entities are no longer there.
+            guard rows.rowCount == entry.rows || !context.keyring.tombstones().isEmpty else {
                 throw Fault(.damaged, "a journal entry has \(rows.rowCount) rows, not \(entry.rows)")
             }
             return nil
@@ -107,7 +109,7 @@ private struct StoreCheck: Sendable {
             engine.compaction.unlock()
         }
         let files = context.environment.files
-        let known = Set(try engine.snapshot().segments.all.map(\.path))
+        let known = Set(try engine.stored().segments.all.map(\.path))
         var holes: [Hole] = []
         for day in try files.list(context.files.segments) {
             let directory = Path.join(context.files.segments, day)
@@ -142,12 +144,13 @@ private struct StoreCheck: Sendable {
             let reader = try context.segmentFiles.reader(handle)
             part.bytes = reader.fileBytes
             let directory = try reader.directory(sealer)
-            try compare(handle, reader, directory.entities)
+            let gone = try gone(handle)
+            try compare(handle, reader, directory.entities.filter { !gone.contains($0.entity) })
             if quick {
                 part.events = handle.info.rows
                 return part
             }
-            let found = SegmentVerifier.verify(reader, sealer: sealer)
+            let found = SegmentVerifier.verify(reader, sealer: sealer, gone: gone)
             part.blocks = found.blocks
             part.events = found.rows
             part.holes = found.findings.map { hole($0, handle) }
@@ -161,9 +164,16 @@ private struct StoreCheck: Sendable {
         return part
     }
 
+    /// Entities whose part of the segment was erased or has expired.
+    private func gone(_ handle: SegmentHandle) throws(Fault) -> Set<UInt32> {
+        let number = handle.info.number
+        let parts = try context.catalog.read { (reader) throws(Fault) in try reader.gone(segment: number) }
+        return Set(parts.map(\.entity))
+    }
+
     /// Whether the segment was merged or dropped since the snapshot.
     private func isGone(_ handle: SegmentHandle) -> Bool {
-        guard let now = try? engine.snapshot() else { return false }
+        guard let now = try? engine.stored() else { return false }
         return !now.segments.all.contains { $0.info.number == handle.info.number }
     }
 

@@ -18,31 +18,40 @@ final class StoreEngine: Sendable {
     let maintenance = NSLock()
     /// Held by a compaction: there is one at a time.
     let compaction = NSLock()
+    /// Whether time may expire data.
+    let clock: ClockGuard
     private let follower: Follower?
     private let lock: (any FileLock)?
     private let flusher: Flusher?
     /// What is not collected. Readers do not need it.
     let policy: PolicyGate
+    private let control = ControlServer()
     private let isClosed = Atomic<Bool>(false)
 
     private init(
         context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?,
-        policy: CollectionPolicy = CollectionPolicy()
+        recordedMs: Int64? = nil,
+        sweeps: Bool = false, policy: CollectionPolicy = CollectionPolicy()
     ) {
         self.context = context
         self.policy = PolicyGate(policy)
+        let clock = ClockGuard(recordedMs: recordedMs)
+        self.clock = clock
         self.lock = lock
         self.follower = follower
         if lock != nil {
-            let lane = WriterLane(context, published: published)
+            let lane = WriterLane(context, published: published, clock)
             self.lane = lane
             flusher = Flusher()
         } else {
             lane = nil
             flusher = nil
         }
-        flusher?.start(self)
+        flusher?.start(self, sweeps: sweeps)
     }
+
+    /// Takes requests of other processes. Only in the holder of the lock, once it is ready.
+    private func startControl() { control.start(self) }
 
     var writing: SegmentWriting {
         SegmentWriting(
@@ -66,10 +75,16 @@ final class StoreEngine: Sendable {
 
     /// What exists now. In a reader this asks the catalog whether anything changed: well under a millisecond.
     func snapshot() throws(Fault) -> Published {
+        let published = try stored()
+        let visibility = context.names.lives.visibility(nowMs: context.environment.nowMs())
+        return try published.seen(visibility, context.catalog)
+    }
+
+    /// What is stored now, seen or not.
+    func stored() throws(Fault) -> Published {
         try requireOpen()
         if let lane { return lane.published.withLock { $0 } }
-        guard let follower else { return Published() }
-        return try follower.refresh()
+        return try follower?.refresh() ?? Published()
     }
 
     /// Runs a question on a snapshot, and once more on a new one when another process merged a segment away
@@ -88,6 +103,7 @@ final class StoreEngine: Sendable {
     // MARK: Closing
 
     func close() throws(Fault) {
+        if lane != nil { control.stop(context.files) }
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         flusher?.stop()
         lane?.close()
@@ -198,7 +214,8 @@ extension StoreEngine {
         guard let partition = Partition(stored: settings.partition) else {
             throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
         }
-        let names = NameTable(keyring: keyring, environment: environment, settings: settings)
+        let lives = LifeTable(partition)
+        let names = NameTable(keyring: keyring, environment: environment, settings: settings, lives: lives)
         let budget = max(open.memoryBudget, 32 << 20)
         var context = ReadContext(
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
@@ -213,9 +230,14 @@ extension StoreEngine {
         _ = try follower.refresh()
         context.incarnation = try Recovery(context).run()
         let published = try follower.refresh()
+        let meta = try catalog.read { (reader) throws(Fault) in try reader.meta() }
         let engine = StoreEngine(
-            context: context, lock: lock, published: published, follower: nil, policy: try StoredPolicy.load(context))
+            context: context, lock: lock, published: published, follower: nil, recordedMs: meta[ClockGuard.name],
+            sweeps: open.sweepsAutomatically, policy: try StoredPolicy.load(context))
         try engine.lane?.adoptJournal(published.memory)
+        try engine.finishErasures()
+        try engine.finishDestroying()
+        engine.startControl()
         return engine
     }
 

@@ -23,6 +23,7 @@ import Synchronization
 final class WriterLane: @unchecked Sendable {
     let context: ReadContext
     let published: Mutex<Published>
+    let clock: ClockGuard
 
     /// Held by whoever commits: commits come one after the other.
     private let turn = NSLock()
@@ -56,8 +57,9 @@ final class WriterLane: @unchecked Sendable {
     static let groupRequestsMax = 256
     static let groupRowsMax = 65_536
 
-    init(_ context: ReadContext, published initial: Published) {
+    init(_ context: ReadContext, published initial: Published, _ clock: ClockGuard) {
         self.context = context
+        self.clock = clock
         published = Mutex(initial)
         sealer = StoreSealer(context.names)
         encoder = JournalEncoder(sealer)
@@ -157,6 +159,7 @@ final class WriterLane: @unchecked Sendable {
         do throws(Fault) {
             let result = try context.catalog.commit(change)
             context.names.saved(names)
+            context.names.lives.update(change.updateEntities, plans: change.setPlans)
             return result
         } catch {
             if error.isSyncFailure || ![.diskFull, .readOnly, .permission, .limit, .locked].contains(error.code) {
@@ -282,6 +285,7 @@ final class WriterLane: @unchecked Sendable {
     private func prepareHeld(_ group: [AppendRequest]) throws(Fault) -> Prepared {
         sealer.refresh()
         let now = context.environment.nowMs()
+        clock.observe(now)
         var prepared = Prepared(next: provisionalNext ?? published.withLock { $0.nextSequence }, epoch: epoch)
         for request in group {
             request.reset()

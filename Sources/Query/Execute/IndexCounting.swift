@@ -52,7 +52,7 @@ struct IndexCounting {
 
     /// Counts a unit by the index; false when its rows must be looked at.
     func count(_ unit: ScanUnit) -> Bool {
-        guard case .segment(let entries, let slice) = unit.rows, slice.count == 1,
+        guard case .segment(let entries, let slice) = unit.rows, slice.count == 1, unit.since == .min,
             plan.scope.times.contains(unit.times.lowerBound), plan.scope.times.contains(unit.times.upperBound)
         else { return false }
         if keys.isEmpty, plan.scope.types == nil {

@@ -46,6 +46,19 @@ final class UnitContext {
         var count = first?.vector.count
         if count == nil { count = try loader.columns(unit, [.entity])[0].vector.count }
         selection = Selection(rows: nil, count: count ?? 0)
+        if unit.since > .min { try leaveOut(before: unit.since, unit) }
+    }
+
+    private func leaveOut(before since: Int64, _ unit: ScanUnit) throws(Fault) {
+        let times = try loader.columns(unit, [.timestamp])[0].vector
+        guard case .integers(let base) = times.form, times.least < since else { return }
+        let kept = scratch.take(selection.count, of: UInt32.self)
+        var count = 0
+        for row in 0..<selection.count where base &+ Int64(bitPattern: times.element(row)) >= since {
+            kept[count] = UInt32(truncatingIfNeeded: row)
+            count += 1
+        }
+        selection = Selection(rows: kept, count: count)
     }
 
     /// Keeps the first of the selected rows, so many at most.

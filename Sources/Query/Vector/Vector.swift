@@ -265,7 +265,7 @@ extension Vector {
         return .codes(codes, VectorDictionary(values: interner.allValues), count: count)
     }
 
-    /// The codes of the rows that are not NULL here, by the interner's values.
+    /// The codes of the rows that are not NULL here, by the interner's values. Codes of all other rows stay.
     private func addCodes(to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner) {
         switch form {
         case .absent, .ids: return
@@ -277,43 +277,58 @@ extension Vector {
             default: addCodes(of: data.assumingMemoryBound(to: UInt64.self), to: codes, interner)
             }
         case .doubles:
-            for row in 0..<count {
-                if let nulls, nulls[row] != 0 { continue }
+            for row in 0..<count where nulls.map({ $0[row] == 0 }) ?? true {
                 codes[row] = interner.codeOfIdentical(value(row))
             }
         }
     }
 
-    /// By element, each looked up once where elements are small.
     private func addCodes<T: FixedWidthInteger & UnsignedInteger>(
         of elements: UnsafeMutablePointer<T>, to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner
     ) {
-        let isCoded = if case .codes = form { true } else { false }
-        let size: Int
         switch form {
-        case .codes(let dictionary): size = dictionary.count + 1
-        default:
+        case .codes(let dictionary): addCodes(of: elements, dictionary, to: codes, interner)
+        case .integers(let base):
             let range = UInt64(bitPattern: greatest &- least)
-            size = range < 1 << 16 ? Int(range) + 1 : 0
-        }
-        func code(_ element: Int) -> UInt32 {
-            switch form {
-            case .codes(let dictionary): interner.codeOfIdentical(dictionary.value(UInt32(element)))
-            case .integers(let base): interner.code(integer: base &+ Int64(element))
-            default: 0
+            if range < 1 << 16 {
+                addCodes(of: elements, base, range: Int(range) + 1, to: codes, interner)
+            } else {
+                for row in 0..<count where nulls.map({ $0[row] == 0 }) ?? true {
+                    codes[row] = interner.code(integer: base &+ Int64(truncatingIfNeeded: elements[row]))
+                }
             }
+        case .absent, .doubles, .ids: return
         }
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: max(size, 1)) { known in
+    }
+
+    /// Codes become others: each entry of the dictionary is looked up once.
+    @inline(__always)
+    private func addCodes<T: FixedWidthInteger & UnsignedInteger>(
+        of elements: UnsafeMutablePointer<T>, _ dictionary: VectorDictionary,
+        to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner
+    ) {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: dictionary.count + 1) { codeOf in
+            codeOf[0] = 0
+            for code in 1..<codeOf.count { codeOf[code] = interner.codeOfIdentical(dictionary.value(UInt32(code))) }
+            guard let codeOf = codeOf.baseAddress else { return }
+            // Rows are NULL in all parts but one, and NULL is 0.
+            for row in 0..<count { codes[row] |= codeOf[Int(truncatingIfNeeded: elements[row])] }
+        }
+    }
+
+    /// Of integers in a small range, each that occurs is looked up once.
+    @inline(__always)
+    private func addCodes<T: FixedWidthInteger & UnsignedInteger>(
+        of elements: UnsafeMutablePointer<T>, _ base: Int64, range: Int,
+        to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner
+    ) {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: range) { known in
             known.update(repeating: 0)
+            guard let known = known.baseAddress else { return }
             for row in 0..<count {
                 if let nulls, nulls[row] != 0 { continue }
                 let element = Int(truncatingIfNeeded: elements[row])
-                if isCoded, element == 0 { continue }
-                if size == 0 {
-                    codes[row] = code(element)
-                    continue
-                }
-                if known[element] == 0 { known[element] = code(element) }
+                if known[element] == 0 { known[element] = interner.code(integer: base &+ Int64(element)) }
                 codes[row] = known[element]
             }
         }

@@ -1,0 +1,186 @@
+// What can be done with an entity short of erasing it, and with plans. Each is one commit with its audit record.
+
+import EventStoreCatalog
+import EventStoreCore
+import Foundation
+
+extension StoreEngine {
+    private var lives: LifeTable { context.names.lives }
+
+    /// The record of an entity that is there.
+    func lifeRecord(_ name: String) throws(Fault) -> EntityRecord {
+        guard let number = context.names.number(ofEntity: name), let record = lives.record(number), !record.isErased
+        else { throw Fault(.notFound, "there is no entity '\(name)'; `entity list` shows all") }
+        return record
+    }
+
+    /// Runs one change of an entity: what is committed with it is what `edit` leaves in the record.
+    private func change(
+        _ name: String, _ operation: String, reason: String?, details: [String: String] = [:],
+        _ edit: (inout EntityRecord) throws(Fault) -> Void
+    ) throws(Fault) {
+        let lane = try writer()
+        maintenance.lock()
+        defer {
+            maintenance.unlock()
+            lane.announceFlush()
+        }
+        try changeLocked(lane, name, operation, reason: reason, details: details, edit)
+    }
+
+    private func changeLocked(
+        _ lane: WriterLane, _ name: String, _ operation: String, reason: String?, details: [String: String],
+        _ edit: (inout EntityRecord) throws(Fault) -> Void
+    ) throws(Fault) {
+        try lane.exclusively { () throws(Fault) in
+            // Its record may still wait for its first commit.
+            var record = try lifeRecord(name)
+            let blindName = record.tag.hexText
+            try edit(&record)
+            var change = CatalogChange()
+            change.updateEntities = [record]
+            try lane.record(
+                [
+                    AuditEntry(
+                        operation: operation, entity: record.number, blindName: blindName, reason: reason,
+                        details: details.isEmpty ? nil : details, actor: .own)
+                ], in: &change)
+            _ = try lane.commit(change)
+        }
+    }
+
+    // MARK: Adding and renaming
+
+    func addEntity(_ name: String, plan: String?, reason: String?) throws(Fault) {
+        let lane = try writer()
+        let plan = plan ?? context.settings.defaultPlan
+        try Plans.check(plan, among: lives.plans)
+        guard (1...Limits.entityNameBytesMax).contains(name.utf8.count) else {
+            throw Fault(.invalid, "an entity's name has 1 to \(Limits.entityNameBytesMax) bytes")
+        }
+        maintenance.lock()
+        defer { maintenance.unlock() }
+        try lane.exclusively { () throws(Fault) in
+            let number = try context.names.add(entity: name, plan: plan)
+            var change = CatalogChange()
+            try lane.record(
+                [
+                    AuditEntry(
+                        operation: "entity.add", entity: number, blindName: lives.record(number)?.tag.hexText,
+                        reason: reason, details: ["plan": plan], actor: .own)
+                ], in: &change)
+            _ = try lane.commit(change)
+        }
+    }
+
+    func rename(_ name: String, to new: String, reason: String?) throws(Fault) {
+        let names = context.names
+        var number: UInt32?
+        try change(name, "entity.rename", reason: reason) { (record) throws(Fault) in
+            record = try names.renaming(record, to: new)
+            number = record.number
+        }
+        if let number { names.renamed(number, to: new) }
+        // Units of the cache hold names as texts.
+        context.columnCache.purge()
+    }
+
+    // MARK: Plans
+
+    func setPlan(_ name: String, plan: String?, days: Int?, reason: String?) throws(Fault) {
+        let lane = try writer()
+        if let plan { try Plans.check(plan, among: lives.plans) }
+        if let days, !(1...36_500).contains(days) { throw Fault(.invalid, "days are 1 to 36500") }
+        maintenance.lock()
+        defer {
+            maintenance.unlock()
+            lane.announceFlush()
+        }
+        let number = try lifeRecord(name).number
+        // What has expired under the old plan stays gone under any other.
+        _ = try sweepLocked(lane, entities: [number], dryRun: false)
+        var details: [String: String] = [:]
+        if let plan { details["plan"] = plan }
+        if let days { details["days"] = "\(days)" }
+        try changeLocked(lane, name, "entity.set-plan", reason: reason, details: details) { (record) throws(Fault) in
+            if let plan {
+                record.plan = plan
+                record.days = 0
+            }
+            if let days { record.days = days }
+        }
+        _ = try sweepLocked(lane, entities: [number], dryRun: false)
+    }
+
+    func setStorePlan(_ name: String, days: Int?) throws(Fault) {
+        let lane = try writer()
+        guard (1...100).contains(name.utf8.count), days.map({ (1...36_500).contains($0) }) ?? true else {
+            throw Fault(.invalid, "a plan has a name of 1 to 100 bytes and 1 to 36500 days, or keeps for ever")
+        }
+        maintenance.lock()
+        defer {
+            maintenance.unlock()
+            lane.announceFlush()
+        }
+        _ = try sweepLocked(lane, entities: nil, dryRun: false)
+        try lane.exclusively { () throws(Fault) in
+            var change = CatalogChange()
+            change.setPlans = [PlanRecord(name: name, days: days ?? 0)]
+            try lane.record(
+                [
+                    AuditEntry(
+                        operation: "plan.set", entity: nil, blindName: nil, reason: nil,
+                        details: ["plan": name, "days": days.map { "\($0)" } ?? "forever"], actor: .own)
+                ], in: &change)
+            _ = try lane.commit(change)
+        }
+        _ = try sweepLocked(lane, entities: nil, dryRun: false)
+    }
+
+    func plans() throws(Fault) -> [Plan] {
+        _ = try snapshot()
+        return lives.plans.map { Plan(name: $0.key, days: $0.value == 0 ? nil : $0.value) }
+            .sorted { ($0.days ?? .max, $0.name) < ($1.days ?? .max, $1.name) }
+    }
+
+    // MARK: States
+
+    func suspend(_ name: String, reason: String?) throws(Fault) {
+        try change(name, "entity.suspend", reason: reason) { (record) throws(Fault) in
+            guard record.life == .active else { throw StoreEngine.wrongState(name, record) }
+            record.state = LifeState.suspended.rawValue
+        }
+    }
+
+    func resume(_ name: String, reason: String?) throws(Fault) {
+        try change(name, "entity.resume", reason: reason) { (record) throws(Fault) in
+            guard record.life == .suspended || record.life == .cancelled else {
+                throw StoreEngine.wrongState(name, record)
+            }
+            record.state = LifeState.active.rawValue
+            record.eraseAtMs = 0
+        }
+    }
+
+    /// - Parameter eraseAfterMs: when to erase at the latest, from now; needed where data is kept for ever.
+    func cancel(_ name: String, eraseAfterMs: Int64?, reason: String?) throws(Fault) {
+        let now = context.environment.nowMs()
+        let lives = lives
+        let details = eraseAfterMs.map { ["erase-at": TimestampText.utc(now + $0)] } ?? [:]
+        try change(name, "entity.cancel", reason: reason, details: details) { (record) throws(Fault) in
+            guard record.life == .active || record.life == .suspended else {
+                throw StoreEngine.wrongState(name, record)
+            }
+            if eraseAfterMs == nil, lives.days(record) == 0 {
+                throw Fault(
+                    .invalid, "the data of '\(name)' is kept for ever: say when to erase it, e.g. --erase-after 30d")
+            }
+            record.state = LifeState.cancelled.rawValue
+            record.eraseAtMs = eraseAfterMs.map { now + $0 } ?? 0
+        }
+    }
+
+    private static func wrongState(_ name: String, _ record: EntityRecord) -> Fault {
+        Fault(.invalid, "'\(name)' is \(record.life) already")
+    }
+}
