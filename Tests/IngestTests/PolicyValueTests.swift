@@ -57,7 +57,7 @@ import Testing
         "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
         "curl/7.19.7 (x86_64-redhat-linux-gnu) libcurl/7.19.7 NSS/3.19.1 Basic ECC zlib/1.2.3",
         "aes256-cbc,chacha20-poly1305@openssh.com,rijndael-cbc@lysator.liu.se",
-        "  ubuntu : TTY=pts/0 ; PWD=/home/ubuntu ; USER=root ; COMMAND=/usr/bin/apt-get update",
+        "  ubuntu : TTY=pts/0 ; PWD=/var/lib/ubuntu ; USER=root ; COMMAND=/usr/bin/apt-get update",
         "authentication failure; logname= uid=0 euid=0 tty=NODEVssh ruser= rhost=1.2.3.4",
         "/wp-content/uploads/logo@2x.png", "jquery@3.6.0/dist/jquery.min.js", "root@localhost", "@media", "user @ home",
         "getty@tty1.service", "a@b", "a@.org", "@example.org", "x@1.2.3.4", "actions/checkout@v4",

@@ -60,10 +60,11 @@ struct PolicySetCommand: ParsableCommand {
 
     func run() throws {
         let json = try PolicyText.read(file)
-        let text = try access.open(.readWrite) { store in
-            try store.setPolicy(json: json)
-            return try store.policyText()
-        }
+        let key = try access.keys.source(store: access.store)
+        // Beside another writer, that one takes it.
+        _ = try StoreAdministration.perform(
+            .setPolicy(json: json), at: access.store, key: key, options: access.options(.readWrite))
+        let text = try access.open(.readOnly) { try $0.policyText() }
         let output = Output()
         try output.write(text)
         try output.flush()

@@ -108,9 +108,17 @@ extension StoreEngine {
     func setPolicy(json: String) throws(Fault) {
         let lane = try writer()
         let policy = try CollectionPolicy(json: json)
-        var change = CatalogChange()
-        change.setDocuments[StoredPolicy.name] = try StoredPolicy.sealed(policy, context)
-        try lane.inTurn { () throws(Fault) in _ = try lane.commit(change) }
+        let sealed = try StoredPolicy.sealed(policy, context)
+        try lane.exclusively { () throws(Fault) in
+            var change = CatalogChange()
+            change.setDocuments[StoredPolicy.name] = sealed
+            try lane.record(
+                [
+                    AuditEntry(
+                        operation: "policy.set", entity: nil, blindName: nil, reason: nil, details: [:], actor: .own)
+                ], in: &change)
+            _ = try lane.commit(change)
+        }
         self.policy.replace(policy)
     }
 
