@@ -12,6 +12,8 @@ public enum StoreOperation: Codable, Sendable {
     case eraseEntity(name: String, reason: String?)
     case setPlan(Plan)
     case sweep(dryRun: Bool, confirmed: Bool)
+    /// The text of a collection policy.
+    case setPolicy(json: String)
     case compact
     case flush
 }
@@ -81,6 +83,7 @@ extension BlockingEventStore {
         case .eraseEntity(let name, let reason): return .erased(try eraseEntity(name, reason: reason))
         case .setPlan(let plan): try setPlan(plan)
         case .sweep(let dryRun, let confirmed): return .swept(try sweep(dryRun: dryRun, confirmed: confirmed))
+        case .setPolicy(let json): try setPolicy(json: json)
         case .compact: return .compacted(try compact(progress: progress))
         case .flush: try flush()
         }

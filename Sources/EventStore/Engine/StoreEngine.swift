@@ -3,6 +3,7 @@
 import EventStoreCatalog
 import EventStoreCore
 import EventStoreCrypto
+import EventStoreIngest
 import EventStoreQuery
 import EventStoreSegments
 import Foundation
@@ -22,15 +23,18 @@ final class StoreEngine: Sendable {
     private let follower: Follower?
     private let lock: (any FileLock)?
     private let flusher: Flusher?
+    /// What is not collected. Readers do not need it.
+    let policy: PolicyGate
     private let control = ControlServer()
     private let isClosed = Atomic<Bool>(false)
 
     private init(
         context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?,
         recordedMs: Int64? = nil,
-        sweeps: Bool = false
+        sweeps: Bool = false, policy: CollectionPolicy = CollectionPolicy()
     ) {
         self.context = context
+        self.policy = PolicyGate(policy)
         let clock = ClockGuard(recordedMs: recordedMs)
         self.clock = clock
         self.lock = lock
@@ -229,7 +233,7 @@ extension StoreEngine {
         let meta = try catalog.read { (reader) throws(Fault) in try reader.meta() }
         let engine = StoreEngine(
             context: context, lock: lock, published: published, follower: nil, recordedMs: meta[ClockGuard.name],
-            sweeps: open.sweepsAutomatically)
+            sweeps: open.sweepsAutomatically, policy: try StoredPolicy.load(context))
         try engine.lane?.adoptJournal(published.memory)
         try engine.finishErasures()
         try engine.finishDestroying()
