@@ -8,7 +8,7 @@ import Synchronization
 struct DifferentialRun {
     /// Queries after which data sets come in the same order again, and the numbers in there at which each ends.
     static let stretch: UInt64 = 2000
-    private static let dataSetEnds: [UInt64] = [650, 1300, 1960, 2000]
+    private static let dataSetEnds: [UInt64] = [650, 1300, 1940, 2000]
     /// Queries after which a store is opened again, with nothing in memory, so that blocks are looked at.
     private static let openingPeriod: UInt64 = 100
     /// Mismatches after which a run gives up.

@@ -41,8 +41,9 @@ struct Population {
         1_743_120_000_000, 1_761_264_000_000, 1_735_430_400_000, 1_708_992_000_000, 1_756_771_200_000,
     ]
 
-    /// Rows with which one entity has several blocks with zones in a segment, one of them of its main type alone.
-    static let tallRows = 18_500...19_000
+    /// Rows with which the first entity has several blocks in a segment, one of them of its main type alone, and the
+    /// second a single one that has zones: nothing of it is read where those rule it out.
+    static let tallRows = 23_300...23_800
     let isTall: Bool
 
     /// - Parameters:
@@ -65,7 +66,8 @@ struct Population {
         for ordinal in 0..<count {
             let isBig = tall ? ordinal >= Self.tallStart && !random.percent(3) : big && !random.percent(10)
             // Everybody once, then by weight.
-            let entity = isBig ? 0 : ordinal < order.count ? ordinal : order[random.pick(weighted: weights)]
+            let large = tall && random.percent(22) ? 1 : 0
+            let entity = isBig ? large : ordinal < order.count ? ordinal : order[random.pick(weighted: weights)]
             // The first events have one attribute each for certain, so that every name is known.
             let certain = ordinal < AttributeSpec.all.count ? AttributeSpec.all[ordinal] : nil
             var type = random.pick(weighted: [(10, 0), (6, 1), (4, 2), (3, 3), (2, 4), (2, 5), (1, 6)])

@@ -91,11 +91,18 @@ extension QueryGenerator {
     /// Conditions on the least or greatest value that an entity has on a day or at all.
     private mutating func extremes() -> Question {
         note("least or greatest value")
+        // The zones of a large entity's blocks span its days.
+        let isTall = events.count >= Population.tallRows.lowerBound
         var question = Question()
+        if isTall, random.percent(60) {
+            let zoned = events.indices.filter { events[$0].entity == Population.entityNames[1] }
+            pivot = zoned[random.below(zoned.count)]
+        }
         let own = events[pivot]
-        let column = pick(random.percent(40) ? Array(Column.fixed[2...4]) : Column.calm.filter { !$0.isFixed })
-        let isAll = random.percent(30)
-        let isOfDay = random.percent(60)
+        let column = pick(
+            random.percent(isTall ? 10 : 40) ? Array(Column.fixed[2...4]) : Column.calm.filter { !$0.isFixed })
+        let isAll = random.percent(isTall ? 5 : 30)
+        let isOfDay = random.percent(isTall ? 5 : 60)
         let values = events.compactMap { event -> Cell? in
             if !isAll, Cell.order(event.entity, own.entity) != 0 { return nil }
             if isOfDay, event.timestamp / Population.dayMs != own.timestamp / Population.dayMs { return nil }
@@ -103,7 +110,7 @@ extension QueryGenerator {
             return value.number == nil ? nil : value
         }.sorted { Cell.sqlOrder($0, $1) < 0 }
         if random.percent(isAll ? 20 : 80) { question.conditions.append("entity = \(literal(.text(own.entity)))") }
-        question.conditions.append(extreme(column, values))
+        question.conditions.append(extreme(column, values, isEqual: isTall && random.percent(60)))
         if random.percent(25) { question.conditions.append(leaf()) }
         if random.percent(50) {
             question.isGrouped = true
@@ -118,12 +125,13 @@ extension QueryGenerator {
         return question
     }
 
-    private mutating func extreme(_ column: Column, _ values: [Cell]) -> Fragment {
+    /// - Parameter isEqual: asks for the very value, as only such conditions rule blocks out.
+    private mutating func extreme(_ column: Column, _ values: [Cell], isEqual: Bool) -> Fragment {
         guard let least = values.first, let greatest = values.last else { return nullTest(column) }
         let isLeast = random.percent(50)
         let bound = isLeast ? least : greatest
         let name = mention(column, alone: true)
-        switch random.below(10) {
+        switch isEqual ? 0 : random.below(10) {
         case 0..<4: return "\(name) = \(literal(bound))"
         case 4: return "\(name) IN (\(literal(bound)), \(literal(values[random.below(values.count)])))"
         case 5: return "\(name) \(isLeast ? "<=" : ">=") \(literal(bound))"
