@@ -28,6 +28,7 @@ package struct EventStoreCommand: ParsableCommand {
         subcommands: [
             InitCommand.self, ImportCommand.self, EventsCommand.self, SQLCommand.self, SchemaCommand.self,
             ChartCommand.self, TailCommand.self, StatsCommand.self, VerifyCommand.self, CompactCommand.self,
+            EntityCommand.self, PlanCommand.self, RetentionCommand.self, AuditCommand.self, UpgradeCommand.self,
             DemoCommand.self,
         ])
 
