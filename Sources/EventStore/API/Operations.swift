@@ -3,7 +3,7 @@
 /// Run one with ``StoreAdministration/perform(_:at:key:options:progress:)``: it opens the store for writing, or where
 /// another process has it open already, lets that one do it.
 public enum StoreOperation: Codable, Sendable {
-    case addEntity(name: String, plan: String?, reason: String?)
+    case addEntity(name: String, plan: String?, days: Int?, reason: String?)
     case setEntityPlan(name: String, plan: String?, days: Int?, reason: String?)
     case renameEntity(name: String, to: String, reason: String?)
     case suspendEntity(name: String, reason: String?)
@@ -72,7 +72,8 @@ extension BlockingEventStore {
         _ operation: StoreOperation, progress: (@Sendable (Double) -> Void)? = nil
     ) throws(EventStoreError) -> OperationResult {
         switch operation {
-        case .addEntity(let name, let plan, let reason): try addEntity(name, plan: plan, reason: reason)
+        case .addEntity(let name, let plan, let days, let reason):
+            try addEntity(name, plan: plan, days: days, reason: reason)
         case .setEntityPlan(let name, let plan, let days, let reason):
             try setPlan(ofEntity: name, plan: plan, days: days, reason: reason)
         case .renameEntity(let name, let new, let reason): try renameEntity(name, to: new, reason: reason)

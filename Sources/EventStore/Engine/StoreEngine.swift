@@ -169,7 +169,7 @@ extension StoreEngine {
         return try self.open(at: path, secret: try key.secret(environment), open: open, environment: environment)
     }
 
-    private static func checkIsStore(_ files: StoreFiles, _ environment: Environment) throws(Fault) {
+    static func checkIsStore(_ files: StoreFiles, _ environment: Environment) throws(Fault) {
         guard let status = try environment.files.status(files.root), status.isDirectory else {
             throw Fault(.notFound, "no store here; `init` makes one", at: .init(file: files.root))
         }
@@ -243,7 +243,7 @@ extension StoreEngine {
 
     // MARK: The lock
 
-    private static func takeLock(_ files: StoreFiles, _ environment: Environment) throws(Fault) -> any FileLock {
+    static func takeLock(_ files: StoreFiles, _ environment: Environment) throws(Fault) -> any FileLock {
         guard let lock = try environment.files.tryLock(files.lock) else {
             let holder = (try? environment.files.readAll(files.lock, max: 4096))
                 .map { String(decoding: $0, as: UTF8.self) }?.trimmingCharacters(in: .whitespacesAndNewlines)
