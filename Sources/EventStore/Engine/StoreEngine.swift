@@ -214,7 +214,7 @@ extension StoreEngine {
         guard let partition = Partition(stored: settings.partition) else {
             throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
         }
-        let lives = LifeTable(partition)
+        let lives = LifeTable(partition, keyring)
         let names = NameTable(keyring: keyring, environment: environment, settings: settings, lives: lives)
         let budget = max(open.memoryBudget, 32 << 20)
         var context = ReadContext(
