@@ -68,7 +68,8 @@ final class Follower: Sendable {
     ) throws(Fault) {
         var handles: [Int64: SegmentHandle] = [:]
         for info in try reader.segments(overlapping: nil) where info.state == CatalogSegment.live {
-            if let known = state.handles[info.number] {
+            // One that lost a part is another: what is known of its entities no longer holds.
+            if let known = state.handles[info.number], known.info == info {
                 handles[info.number] = known
             } else {
                 handles[info.number] = try SegmentHandle(info, files: context.files)
@@ -77,7 +78,8 @@ final class Follower: Sendable {
         }
         let gone = state.handles.keys.filter { handles[$0] == nil }
         for number in gone { context.segmentFiles.forget(number) }
-        if !gone.isEmpty { context.columnCache.purge(segments: Set(gone)) }
+        let changed = state.handles.filter { number, handle in handles[number] !== handle }.keys
+        if !changed.isEmpty { context.columnCache.purge(segments: Set(changed)) }
         state.handles = handles
         state.published.segments = SegmentSet(Array(handles.values))
     }

@@ -175,7 +175,7 @@ final class NameTable: Sendable {
     func keyringChanged() {
         state.withLock { state in
             for number in state.keyIDs.indices where state.keyIDs[number] != 0 {
-                if keyring.tombstone(state.keyIDs[number]) != nil { state.keyIDs[number] = 0 }
+                if keyring.tombstone(state.keyIDs[number]) != nil { NameTable.forget(UInt32(number), &state) }
             }
         }
     }
@@ -255,7 +255,7 @@ extension NameTable {
     private func reload(_ record: EntityRecord, _ context: XAESContext, _ state: inout State) throws(Fault) {
         let number = Int(record.number)
         if record.isErased {
-            if state.keyIDs[number] != 0 { NameTable.forget(record.number, &state) }
+            if state.entities.bytes(record.number) != nil { NameTable.forget(record.number, &state) }
             return
         }
         guard number < state.keyIDs.count, state.keyIDs[number] != 0 else { return }
