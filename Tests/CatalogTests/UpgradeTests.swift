@@ -20,7 +20,8 @@ private func fails() -> Bool {
 private nonisolated(unsafe) var original = sqlite3_io_methods()
 
 @Suite(.serialized) struct UpgradeTests {
-    private static let entities = 4
+    /// Of its segments; the journal has the rest.
+    private static let rows = 200
 
     /// The catalog of the fixture of format 1.
     private static func first() throws -> Scratch {
@@ -38,7 +39,7 @@ private nonisolated(unsafe) var original = sqlite3_io_methods()
         defer { catalog.close() }
         #expect(try catalog.verify(full: true) == [])
         return try catalog.read { (reader) throws(Fault) in
-            #expect(try reader.totalRows() == 240)
+            #expect(try reader.totalRows() == rows)
             #expect(try reader.audit(after: 0).isEmpty)
             return try reader.settings().formatVersion
         }
@@ -138,7 +139,8 @@ private nonisolated(unsafe) var original = sqlite3_io_methods()
         #expect(log.count > 10 * 4096)
         for cut in stride(from: 0, through: log.count, by: 2060) {
             try check(file, Array(log.prefix(cut)), isWhole: false)
-            // The place was allocated, but its bytes did not come.
+            // The place was allocated, but its bytes did not come. The log's header is synced before anything follows it.
+            guard cut >= 32 else { continue }
             let zeros = [UInt8](repeating: 0, count: log.count - cut)
             try check(file, Array(log.prefix(cut)) + zeros, isWhole: false)
         }

@@ -139,8 +139,9 @@ import Testing
         #expect(try store.compact().segmentsAfter > 0)
         try store.expectClean()
         #expect(try store.verifyAudit().firstBroken == nil)
+        // Nothing more to do, beside a writer as well.
+        #expect(try first.upgrade().versionBefore == 2)
         try store.close()
-        // Nothing more to do.
         let again = try first.upgrade()
         #expect(again.versionBefore == 2 && again.versionAfter == 2)
     }
