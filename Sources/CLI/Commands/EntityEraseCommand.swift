@@ -142,7 +142,8 @@ package enum ReceiptText {
         }
         let columns =
             format == .csv
-            ? ["text", "signature", "publicKey"] : ["erased", "entity", "events", "key", "audit record", "copies of key"]
+            ? ["text", "signature", "publicKey"]
+            : ["erased", "entity", "events", "key", "audit record", "copies of key"]
         let writer = try RowWriter(
             columns: columns, format: format, output: output, times: TimeText(zone: .gmt), terminal: terminal)
         for receipt in receipts {

@@ -87,7 +87,8 @@ struct ResultFile {
         descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         self.path = path
         guard descriptor >= 0 else {
-            let code = errno == EEXIST ? "exists" : errno == EACCES ? "permission" : errno == ENOENT ? "not-found" : "io"
+            let code =
+                errno == EEXIST ? "exists" : errno == EACCES ? "permission" : errno == ENOENT ? "not-found" : "io"
             throw CLIFailure(code: code, message: "cannot make \(path): \(String(cString: strerror(errno)))")
         }
     }

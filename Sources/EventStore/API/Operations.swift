@@ -1,3 +1,6 @@
+import EventStoreCore
+import Foundation
+
 /// A change of a store as a value: what any process asks for and the holder of the writer's lock carries out.
 ///
 /// Run one with ``StoreAdministration/perform(_:at:key:options:progress:)``: it opens the store for writing, or where
@@ -37,31 +40,49 @@ public enum StoreAdministration {
         _ operation: StoreOperation, at path: String, key: KeySource, options: OpenOptions = OpenOptions(),
         progress: (@Sendable (Double) -> Void)? = nil
     ) throws(EventStoreError) -> OperationResult {
-        do throws(EventStoreError) {
-            let store = try BlockingEventStore.open(at: path, key: key, options: options)
-            let result: Result<OperationResult, EventStoreError>
+        // A holder that is just starting or ending does not answer for a moment.
+        let start = ContinuousClock.now
+        while true {
+            let locked: EventStoreError
             do throws(EventStoreError) {
-                result = .success(try store.perform(operation, progress: progress))
+                return try here(operation, path, key, options, progress)
             } catch {
-                result = .failure(error)
+                guard error.code == .locked else { throw error }
+                locked = error
             }
-            if case .failure = result { try? store.close() } else { try store.close() }
-            return try result.get()
-        } catch {
-            guard error.code == .locked else { throw error }
-            return try beside(error, operation, path, key, options, progress)
+            if let result = try beside(locked, operation, path, key, options, progress) { return result }
+            guard ContinuousClock.now - start < patience else { throw locked }
+            Thread.sleep(forTimeInterval: 0.05)
         }
     }
 
+    private static let patience = Duration.seconds(3)
+
+    private static func here(
+        _ operation: StoreOperation, _ path: String, _ key: KeySource, _ options: OpenOptions,
+        _ progress: (@Sendable (Double) -> Void)?
+    ) throws(EventStoreError) -> OperationResult {
+        let store = try BlockingEventStore.open(at: path, key: key, options: options)
+        let result: Result<OperationResult, EventStoreError>
+        do throws(EventStoreError) {
+            result = .success(try store.perform(operation, progress: progress))
+        } catch {
+            result = .failure(error)
+        }
+        if case .failure = result { try? store.close() } else { try store.close() }
+        return try result.get()
+    }
+
+    /// `nil` when the holder did not begin.
     private static func beside(
         _ locked: EventStoreError, _ operation: StoreOperation, _ path: String, _ key: KeySource,
         _ options: OpenOptions, _ progress: (@Sendable (Double) -> Void)?
-    ) throws(EventStoreError) -> OperationResult {
+    ) throws(EventStoreError) -> OperationResult? {
+        guard let client = ControlClient(store: path) else { return nil }
         // Whoever asks for a change has to have the key, as if nobody held the store.
         var reading = options
         reading.mode = .readOnly
         try BlockingEventStore.open(at: path, key: key, options: reading).close()
-        guard let client = ControlClient(store: path) else { throw locked }
         return try client.perform(operation, locked: locked, progress: progress)
     }
 }

@@ -17,7 +17,7 @@ extension StoreAdministration {
     /// leaves the store in the format it had or in the new one. Segments and keys stay as they are; older versions of
     /// this software can no longer open the store afterwards. Reading needs no upgrade, writing does.
     ///
-    /// - Throws: `locked` while another process writes; `wrongKey` when the key does not open the store; `tooNew` when
+    /// - Throws: `locked` while another process writes to a store of an earlier format; `wrongKey` when the key does not open the store; `tooNew` when
     ///   the store's format is newer than this version knows. Nothing is changed then.
     public static func upgrade(
         at path: String, key: KeySource, options: OpenOptions = OpenOptions()
@@ -35,7 +35,12 @@ extension StoreAdministration {
         let start = ContinuousClock.now
         let keyring = try Keyring.open(
             path: files.keyring, environment: environment, secret: try key.secret(environment))
-        try checkBelongs(keyring, files)
+        let found = try version(keyring, files)
+        // Who writes to it now has nothing to fear.
+        if found == Catalog.formatVersion {
+            return UpgradeReport(
+                versionBefore: found, versionAfter: found, seconds: (ContinuousClock.now - start) / .seconds(1))
+        }
         let lock = try StoreEngine.takeLock(files, environment)
         defer { lock.release() }
         let before = try Catalog.upgrade(path: files.catalog)
@@ -44,13 +49,14 @@ extension StoreAdministration {
             seconds: (ContinuousClock.now - start) / .seconds(1))
     }
 
-    /// Also refuses a catalog that is too new, before anything is locked.
-    private static func checkBelongs(_ keyring: Keyring, _ files: StoreFiles) throws(Fault) {
+    /// The format of the catalog; refuses one that is too new or another store's, before anything is locked.
+    private static func version(_ keyring: Keyring, _ files: StoreFiles) throws(Fault) -> Int {
         let catalog = try Catalog.open(path: files.catalog, mode: .reader)
         defer { catalog.close() }
         let settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
         guard settings.storeID == keyring.storeID else {
             throw Fault(.wrongKey, "keyring and catalog belong to different stores", at: .init(file: files.root))
         }
+        return settings.formatVersion
     }
 }

@@ -53,6 +53,8 @@ final class StoreEngine: Sendable {
     /// Takes requests of other processes. Only in the holder of the lock, once it is ready.
     private func startControl() { control.start(self) }
 
+    func stopControl() { control.stop(context.files) }
+
     var writing: SegmentWriting {
         SegmentWriting(
             files: context.files, environment: context.environment, names: context.names,
@@ -103,7 +105,7 @@ final class StoreEngine: Sendable {
     // MARK: Closing
 
     func close() throws(Fault) {
-        if lane != nil { control.stop(context.files) }
+        if lane != nil { stopControl() }
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         flusher?.stop()
         lane?.close()
