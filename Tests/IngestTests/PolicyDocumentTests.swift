@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    /// Whatever is changed in a document: an error or a policy, never a trap, and a canonical text again.
+    /// Whatever is changed in a document: an error or a policy, never a trap, and one canonical text.
     @Test func randomChangesNeverTrap() throws {
         var random = TestRandom()
         print("PolicyDocumentTests.randomChangesNeverTrap: seed \(random.seed)")
@@ -108,7 +108,7 @@ import Testing
                 }
             }
             guard let policy = try? CollectionPolicy(json: text) else { continue }
-            #expect(try CollectionPolicy(json: policy.json) == policy)
+            #expect(try CollectionPolicy(json: policy.json).json == policy.json)
         }
     }
 
