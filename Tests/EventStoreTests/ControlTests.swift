@@ -314,7 +314,7 @@ import Testing
     }
 
     #if os(Linux)
-        @Test(arguments: [100, 108, 240, 600]) func longPaths(_ length: Int) throws {
+        @Test(arguments: [100, 108, 240, 400]) func longPaths(_ length: Int) throws {
             let folder = TestFolder()
             var path = folder.path
             while path.utf8.count < length {

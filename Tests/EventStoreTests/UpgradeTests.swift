@@ -2,10 +2,20 @@
 
 import EventStoreCore
 import Foundation
-import GRDBSQLite
+import GRDB
 import Testing
 
 @testable import EventStore
+@testable import EventStoreCatalog
+
+/// Somebody who writes to the catalog with all its checksums right.
+private enum Rewriting {
+    static func run(_ sql: String, _ store: String) throws {
+        let queue = try DatabaseQueue(path: store + "/catalog.db", configuration: CatalogConnection.writing)
+        try queue.writeWithoutTransaction { try $0.execute(sql: sql) }
+        try queue.close()
+    }
+}
 
 @Suite struct UpgradeTests {
     private static let count = 240
@@ -42,12 +52,7 @@ import Testing
             try StoreAdministration.upgrade(at: path, key: key ?? self.key)
         }
 
-        func sqlite(_ sql: String) throws {
-            var database: OpaquePointer?
-            defer { sqlite3_close(database) }
-            try #require(sqlite3_open(path + "/catalog.db", &database) == 0)
-            try #require(sqlite3_exec(database, sql, nil, nil, nil) == 0)
-        }
+        func sqlite(_ sql: String) throws { try Rewriting.run(sql, path) }
 
         /// What the fixture was made of, read by this version.
         func expected() throws -> [Event] {
@@ -178,12 +183,7 @@ import Testing
 }
 
 @Suite struct AuditHeadTests {
-    private func run(_ folder: TestFolder, _ sql: String) throws {
-        var database: OpaquePointer?
-        defer { sqlite3_close(database) }
-        try #require(sqlite3_open(folder.store + "/catalog.db", &database) == 0)
-        try #require(sqlite3_exec(database, sql, nil, nil, nil) == 0)
-    }
+    private func run(_ folder: TestFolder, _ sql: String) throws { try Rewriting.run(sql, folder.store) }
 
     @Test func aKeptHeadShowsThatTheEndWasCutOff() throws {
         let folder = TestFolder()

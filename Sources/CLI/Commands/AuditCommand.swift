@@ -72,7 +72,15 @@ struct AuditVerifyCommand: ParsableCommand {
     func run() throws {
         let kept = try head.map { try SignedText.read($0) }
             .map { AuditHead(text: $0.text, signature: $0.signature, publicKey: $0.publicKey) }
-        let found = try access.open(.readOnly) { try $0.verifyAudit(including: kept) }
+        let found: AuditVerification
+        do {
+            found = try access.open(.readOnly) { try $0.verifyAudit(including: kept) }
+        } catch let error as EventStoreError where error.code == .damaged || error.code == .tampered {
+            // A chain that cannot even be read is a finding like any other.
+            throw CLIFailure(
+                code: error.code.rawValue, message: "the audit chain cannot be read: \(error.message)",
+                exitCode: CLIFailure.foundSomething)
+        }
         let terminal = Terminal.current()
         let output = Output()
         try ObjectPrinter.print(
