@@ -14,6 +14,7 @@ public enum StoreOperation: Codable, Sendable {
     case sweep(dryRun: Bool, confirmed: Bool)
     case compact
     case flush
+    case keys(KeyOperation)
 }
 
 /// What an operation gives back.
@@ -22,6 +23,7 @@ public enum OperationResult: Codable, Sendable {
     case swept(SweepReport)
     case erased(ErasureReport)
     case compacted(CompactReport)
+    case keys(KeyResult)
 }
 
 /// Changing a store whoever holds it.
@@ -83,6 +85,7 @@ extension BlockingEventStore {
         case .sweep(let dryRun, let confirmed): return .swept(try sweep(dryRun: dryRun, confirmed: confirmed))
         case .compact: return .compacted(try compact(progress: progress))
         case .flush: try flush()
+        case .keys(let operation): return .keys(try perform(operation))
         }
         return .done
     }
