@@ -95,8 +95,9 @@ extension Keyring {
     private static func wouldDrop(_ slots: [KeySlotInfo]) -> Fault {
         let list = slots.map { "\($0.kind.name) \(hex($0.id))" }.joined(separator: ", ")
         return Fault(
-            .invalid, "the root keys of these slots are not at hand, so a new master key would shut them out: \(list); "
-                + "give their keys as well, or say that they are to go")
+            .invalid,
+            "the root keys of these slots are not at hand, so a new master key would shut them out: \(list); "
+                + "give their keys as well (--keep-key-file, --keep-passphrase-file), or shut them out (--drop-others)")
     }
 
     private static func hex(_ id: UInt64) -> String {

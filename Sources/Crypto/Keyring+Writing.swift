@@ -42,6 +42,13 @@ extension Keyring {
         }
     }
 
+    /// Makes this ring the newest of its store, for one that is put back from a copy: its generation is then higher than
+    /// `generation`, the highest its catalog has seen.
+    package func raise(above generation: UInt64) throws(Fault) {
+        writer.withLock { $0.lastGeneration = max($0.lastGeneration, generation) }
+        try rewrite { (_) throws(Fault) in true }
+    }
+
     /// Removes a slot. Its root key no longer opens this file; it still opens older copies of it, until the
     /// master key is rotated. Throws `invalid` for the last slot, `notFound` for an unknown one.
     package func removeSlot(_ id: UInt64) throws(Fault) {

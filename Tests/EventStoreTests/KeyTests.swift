@@ -174,7 +174,7 @@ enum Keys {
         do {
             try folder.open().close()
             Issue.record("a keyring older than the store was accepted")
-        } catch {
+        } catch let error as EventStoreError {
             #expect(error.code == .wrongKey)
             #expect(error.message.contains("older than the store"))
         }

@@ -120,7 +120,8 @@ package enum KeyReport {
             ReportField("copies", .array(status.copies.map(json)), label: "", shown: nil),
             ReportField(
                 "tombstones",
-                .array(status.tombstones.map { .object([("key", .string($0.id)), ("erased", .integer($0.erasedMs))]) }),
+                .array(
+                    status.tombstones.map { .object([("key", .string($0.id)), ("erased", .integer($0.erasedMs))]) }),
                 label: "erased keys", shown: TextLayout.grouped(status.tombstones.count)),
         ]
     }
@@ -145,7 +146,9 @@ package enum KeyReport {
     }
 
     private static func json(_ slot: KeySlot) -> JSONValue {
-        .object([("id", .string(slot.id)), ("kind", .string(slot.kind.rawValue)), ("created", .integer(slot.createdMs))])
+        .object([
+            ("id", .string(slot.id)), ("kind", .string(slot.kind.rawValue)), ("created", .integer(slot.createdMs)),
+        ])
     }
 
     private static func json(_ copy: KeyBackupInfo) -> JSONValue {
@@ -159,7 +162,8 @@ package enum KeyReport {
         var slots = TableLayout(columns: ["slot", "opened by", "made"], terminal: terminal)
         var text = "\n"
         for slot in status.slots {
-            text += slots.add([slot.id, slot.kind.rawValue, times.rfc3339(slot.createdMs)].map { TableCell(text: $0) })
+            text +=
+                slots.add([slot.id, slot.kind.rawValue, times.rfc3339(slot.createdMs)].map { TableCell(text: $0) })
                 ?? ""
         }
         text += slots.finish()
@@ -181,7 +185,8 @@ package enum KeyReport {
     package static func advice(_ status: KeyStatus) -> String? {
         guard status.entitiesWithoutBackup > 0 else { return nil }
         let count = status.entitiesWithoutBackup == 1 ? "1 entity has" : "\(status.entitiesWithoutBackup) entities have"
-        return "\(count) no backed-up key: lost with this keyring; `key backup STORE FILE --keep` copies it, now and later"
+        return
+            "\(count) no backed-up key: lost with this keyring; `key backup STORE FILE --keep` copies it, now and later"
     }
 
     static func paths(_ copies: [KeyBackupInfo]) -> String {

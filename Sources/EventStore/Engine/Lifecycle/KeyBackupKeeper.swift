@@ -89,7 +89,8 @@ final class KeyBackupKeeper: Sendable {
         } catch {
             // A failed sync of that disk says nothing about the store's: it poisons nothing.
             throw Fault(
-                .keyBackup, "the key backup \(path) cannot be written; make room or give another path with `key backup`",
+                .keyBackup,
+                "the key backup \(path) cannot be written; make it possible or give another path with `key backup`",
                 at: .init(file: path), cause: error)
         }
         return copy.generation

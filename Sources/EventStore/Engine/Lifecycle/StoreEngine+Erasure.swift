@@ -85,7 +85,8 @@ extension StoreEngine {
         let text = ReceiptText(
             store: context.settings.storeID.hexText, entity: record.number, key: record.keyID.hexText,
             erased: TimestampText.utc(link.timeMs), events: events,
-            chain: .init(number: link.number, mac: link.mac.hexText), keyBackups: try outlivingKeyBackups([record.keyID]))
+            chain: .init(number: link.number, mac: link.mac.hexText),
+            keyBackups: try outlivingKeyBackups([record.keyID]))
         let body = try text.encoded()
         return ReceiptRow(entity: record.number, timeMs: link.timeMs, body: body, signature: try sign(body))
     }

@@ -84,7 +84,8 @@ extension StoreEngine {
 
     static func doneBut(_ staleCopy: Fault) -> Fault {
         Fault(
-            .keyBackup, "done, but the key backup is older than that: it is written again with the next change of keys, "
+            .keyBackup,
+            "done, but the key backup is older than that: it is written again with the next change of keys, "
                 + "or with `key backup`", at: staleCopy.place, cause: staleCopy)
     }
 
