@@ -28,7 +28,8 @@ package struct EventStoreCommand: ParsableCommand {
         subcommands: [
             InitCommand.self, ImportCommand.self, EventsCommand.self, SQLCommand.self, SchemaCommand.self,
             ChartCommand.self, TailCommand.self, StatsCommand.self, VerifyCommand.self, CompactCommand.self,
-            DemoCommand.self, KeyCommand.self,
+            EntityCommand.self, PlanCommand.self, RetentionCommand.self, AuditCommand.self, PolicyCommand.self,
+            UpgradeCommand.self, KeyCommand.self, DemoCommand.self,
         ])
 
     package init() {}

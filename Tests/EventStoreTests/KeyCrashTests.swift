@@ -87,10 +87,16 @@ import Testing
         return count
     }
 
+    /// Every k, or by default every third, beginning somewhere else each time.
+    private static func points(_ change: Change, _ generator: inout SeededGenerator) throws -> [Int] {
+        if TestRun.isLong { return Array(1...(try operations(change))) }
+        return Array(stride(from: Int.random(in: 1...3, using: &generator), through: try operations(change), by: 3))
+    }
+
     @Test func powerMayBeLostAtEveryOperation() throws {
         var generator = SeededGenerator(seed: TestRun.seeds("powerMayBeLostAtEveryOperation of keys")[0])
         for change in Change.allCases {
-            for point in 1...(try Self.operations(change)) {
+            for point in try Self.points(change, &generator) {
                 let script = try Script(change)
                 script.files.set(.losePower(at: point))
                 #expect(throws: EventStoreError.self, "\(change) at \(point)") { try script.run() }
@@ -103,8 +109,9 @@ import Testing
     }
 
     @Test(arguments: [Fault.Code.io, .diskFull]) func everyOperationMayFailOnce(_ code: Fault.Code) throws {
+        var generator = SeededGenerator(seed: TestRun.seeds("everyOperationMayFailOnce \(code.rawValue) of keys")[0])
         for change in Change.allCases {
-            for point in 1...(try Self.operations(change)) {
+            for point in try Self.points(change, &generator) {
                 let script = try Script(change)
                 script.files.set(.failOnce(at: point, code))
                 var succeeded = true

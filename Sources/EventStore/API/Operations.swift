@@ -3,7 +3,7 @@
 /// Run one with ``StoreAdministration/perform(_:at:key:options:progress:)``: it opens the store for writing, or where
 /// another process has it open already, lets that one do it.
 public enum StoreOperation: Codable, Sendable {
-    case addEntity(name: String, plan: String?, reason: String?)
+    case addEntity(name: String, plan: String?, days: Int?, reason: String?)
     case setEntityPlan(name: String, plan: String?, days: Int?, reason: String?)
     case renameEntity(name: String, to: String, reason: String?)
     case suspendEntity(name: String, reason: String?)
@@ -12,6 +12,8 @@ public enum StoreOperation: Codable, Sendable {
     case eraseEntity(name: String, reason: String?)
     case setPlan(Plan)
     case sweep(dryRun: Bool, confirmed: Bool)
+    /// The text of a collection policy.
+    case setPolicy(json: String)
     case compact
     case flush
     case keys(KeyOperation)
@@ -72,7 +74,8 @@ extension BlockingEventStore {
         _ operation: StoreOperation, progress: (@Sendable (Double) -> Void)? = nil
     ) throws(EventStoreError) -> OperationResult {
         switch operation {
-        case .addEntity(let name, let plan, let reason): try addEntity(name, plan: plan, reason: reason)
+        case .addEntity(let name, let plan, let days, let reason):
+            try addEntity(name, plan: plan, days: days, reason: reason)
         case .setEntityPlan(let name, let plan, let days, let reason):
             try setPlan(ofEntity: name, plan: plan, days: days, reason: reason)
         case .renameEntity(let name, let new, let reason): try renameEntity(name, to: new, reason: reason)
@@ -83,6 +86,7 @@ extension BlockingEventStore {
         case .eraseEntity(let name, let reason): return .erased(try eraseEntity(name, reason: reason))
         case .setPlan(let plan): try setPlan(plan)
         case .sweep(let dryRun, let confirmed): return .swept(try sweep(dryRun: dryRun, confirmed: confirmed))
+        case .setPolicy(let json): try setPolicy(json: json)
         case .compact: return .compacted(try compact(progress: progress))
         case .flush: try flush()
         case .keys(let operation): return .keys(try perform(operation))

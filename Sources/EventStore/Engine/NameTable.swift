@@ -339,6 +339,8 @@ enum NameSealing {
         data("held", kind.rawValue, number, entity)
     }
 
+    static func document(_ name: String) -> [UInt8] { data("document." + name, 0, 0, 0) }
+
     private static func data(_ label: String, _ kind: Int, _ number: UInt32, _ entity: UInt32) -> [UInt8] {
         var writer = ByteWriter()
         writer.lengthPrefixed(label)

@@ -3,6 +3,7 @@
 import EventStoreCatalog
 import EventStoreCore
 import EventStoreCrypto
+import EventStoreIngest
 import EventStoreQuery
 import EventStoreSegments
 import Foundation
@@ -22,15 +23,18 @@ final class StoreEngine: Sendable {
     private let follower: Follower?
     private let lock: (any FileLock)?
     private let flusher: Flusher?
+    /// What is not collected. Readers do not need it.
+    let policy: PolicyGate
     private let control = ControlServer()
     private let isClosed = Atomic<Bool>(false)
 
     private init(
         context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?,
         recordedMs: Int64? = nil,
-        sweeps: Bool = false
+        sweeps: Bool = false, policy: CollectionPolicy = CollectionPolicy()
     ) {
         self.context = context
+        self.policy = PolicyGate(policy)
         let clock = ClockGuard(recordedMs: recordedMs)
         self.clock = clock
         self.lock = lock
@@ -211,7 +215,7 @@ extension StoreEngine {
         guard let partition = Partition(stored: settings.partition) else {
             throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
         }
-        let lives = LifeTable(partition)
+        let lives = LifeTable(partition, keyring)
         let keyBackups = KeyBackupKeeper(keyring: keyring, environment: environment)
         let names = NameTable(
             keyring: keyring, keyBackups: keyBackups, environment: environment, settings: settings, lives: lives)
@@ -233,7 +237,7 @@ extension StoreEngine {
         let meta = try catalog.read { (reader) throws(Fault) in try reader.meta() }
         let engine = StoreEngine(
             context: context, lock: lock, published: published, follower: nil, recordedMs: meta[ClockGuard.name],
-            sweeps: open.sweepsAutomatically)
+            sweeps: open.sweepsAutomatically, policy: try StoredPolicy.load(context))
         try engine.lane?.adoptJournal(published.memory)
         try engine.adoptKeyBackups()
         try engine.recordKeyringAhead(of: generation)
@@ -245,7 +249,7 @@ extension StoreEngine {
 
     // MARK: The lock
 
-    private static func takeLock(_ files: StoreFiles, _ environment: Environment) throws(Fault) -> any FileLock {
+    static func takeLock(_ files: StoreFiles, _ environment: Environment) throws(Fault) -> any FileLock {
         guard let lock = try environment.files.tryLock(files.lock) else {
             let holder = (try? environment.files.readAll(files.lock, max: 4096))
                 .map { String(decoding: $0, as: UTF8.self) }?.trimmingCharacters(in: .whitespacesAndNewlines)

@@ -317,6 +317,9 @@ final class WriterLane: @unchecked Sendable {
             for case let refusal? in request.eventVerdicts.lazy.map(\.refusal) {
                 prepared.change.meta[StoreEngine.refusedPrefix + refusal.reason, default: 0] += 1
             }
+            for (reason, count) in request.stripped {
+                prepared.change.meta[StoreEngine.strippedPrefix + reason.rawValue, default: 0] += Int64(count)
+            }
             if let tag = request.batchTag {
                 prepared.change.batches.append(record(request, tag))
                 prepared.tags.append(tag)

@@ -5,6 +5,7 @@
 // are codes too; the dictionary then holds numbers beside texts.
 
 import EventStoreCore
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -41,18 +42,20 @@ final class DictionaryBuilder {
 
 /// The distinct values behind the codes of a vector; code 0 is NULL and has no entry.
 ///
-/// `@unchecked Sendable`: immutable once made; its memory is its own.
+/// `@unchecked Sendable`: immutable once made, but for what is shared, behind a lock; its memory is its own.
 package final class VectorDictionary: @unchecked Sendable {
     /// Texts, that of code c at c - 1; empty in a dictionary of mixed values.
     let arena: TextArena
     /// All entries of a dictionary in which not all are texts.
     let values: [SQLValue]?
     let byteCount: Int
+    private let sharing = Mutex(DictionarySharing())
 
     init(bytes: UnsafeBufferPointer<UInt8>, offsets: UnsafeBufferPointer<Int>) {
         arena = TextArena(copying: bytes, offsets)
         values = nil
-        byteCount = arena.byteCount
+        // As many codes may come to be shared.
+        byteCount = arena.byteCount + offsets.count * MemoryLayout<UInt32>.stride
     }
 
     init(values: [SQLValue]) {
@@ -72,6 +75,14 @@ package final class VectorDictionary: @unchecked Sendable {
     /// Only of a dictionary of texts, and not of code 0.
     @inline(__always)
     func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { arena.bytes(Int(code) &- 1) }
+
+    /// From now on its texts may have codes in common with the others of the column.
+    func share(_ ledger: TextLedger, _ column: UnitColumnID) {
+        if isText { sharing.withLock { $0 = DictionarySharing(ledger, column) } }
+    }
+
+    /// Codes that mean the same in other dictionaries of the column, if it has them.
+    var shared: SharedCodes? { isText ? sharing.withLock { $0.codes(of: arena) } : nil }
 
     func value(_ code: UInt32) -> SQLValue {
         if code == 0 { return .null }
@@ -144,7 +155,11 @@ package final class Vector: @unchecked Sendable {
     }
 
     @inline(__always)
-    func element(_ row: Int) -> UInt64 {
+    func element(_ row: Int) -> UInt64 { Vector.element(data, width, row) }
+
+    /// - Parameter width: bytes of an element.
+    @inline(__always)
+    static func element(_ data: UnsafeMutableRawPointer, _ width: Int, _ row: Int) -> UInt64 {
         switch width {
         case 1: UInt64(data.load(fromByteOffset: row, as: UInt8.self))
         case 2: UInt64(data.load(fromByteOffset: row &* 2, as: UInt16.self))

@@ -53,14 +53,7 @@ extension StoreEngine {
         let removal = try parts(of: record.number, lane)
         let unflushed = lane.published.withLock { $0.memory }.reduce(0) { $0 + $1.count(entity: record.number) }
         var change = CatalogChange()
-        removal.apply(to: &change)
-        var intent = record
-        intent.state = LifeState.erasing.rawValue
-        intent.sealedName = []
-        intent.tag = context.environment.random(16)
-        change.updateEntities = [intent]
-        change.releaseHolders = [record.number]
-        change.forgetEntities = [record.number]
+        remove(record, as: .erasing, removal, from: &change)
         let events = removal.rows + unflushed
         try lane.record(
             [
@@ -134,6 +127,7 @@ extension StoreEngine {
     /// Finishes erasures that an earlier process began. Called at open, before anything is appended.
     func finishErasures() throws(Fault) {
         let lane = try writer()
+        try adoptErasures(lane)
         let begun = context.names.lives.records.filter { $0.life == .erasing }
         guard !begun.isEmpty else { return }
         let receipts = try context.catalog.read { (reader) throws(Fault) in try reader.receipts() }
@@ -145,6 +139,47 @@ extension StoreEngine {
             try finishErasure(record, lane)
         }
         try dropJournal(lane)
+    }
+
+    /// Entities whose key was erased after this data was copied: the data follows the keys.
+    private func adoptErasures(_ lane: WriterLane) throws(Fault) {
+        let records = context.names.lives.records.filter { record in
+            !record.isErased && record.keyID != 0 && context.keyring.tombstone(record.keyID) != nil
+        }
+        for record in records {
+            let removal = try parts(of: record.number, lane)
+            try lane.exclusively { () throws(Fault) in
+                var change = CatalogChange()
+                remove(record, as: .erased, removal, from: &change)
+                try lane.record(
+                    [
+                        AuditEntry(
+                            operation: "entity.erase", entity: record.number, blindName: record.tag.hexText,
+                            reason: "its key was erased already",
+                            details: ["events": "\(removal.rows)", "key": record.keyID.hexText], actor: .own)
+                    ], in: &change)
+                _ = try lane.commit(change)
+                context.names.forget(record.number)
+                lane.forget(entity: record.number)
+                try publish(removal, lane)
+            }
+            _ = try reclaim(removal, lane)
+        }
+        if !records.isEmpty { try dropJournal(lane) }
+    }
+
+    /// What the catalog loses with an entity.
+    private func remove(
+        _ record: EntityRecord, as state: LifeState, _ removal: PartRemoval, from change: inout CatalogChange
+    ) {
+        removal.apply(to: &change)
+        var final = record
+        final.state = state.rawValue
+        final.sealedName = []
+        final.tag = context.environment.random(16)
+        change.updateEntities = [final]
+        change.releaseHolders = [record.number]
+        change.forgetEntities = [record.number]
     }
 
     /// Erases cancelled entities whose time is up or whose data has lived out its retention; returns their names.
