@@ -19,6 +19,7 @@ public enum StoreOperation: Codable, Sendable {
     case setPolicy(json: String)
     case compact
     case flush
+    case keys(KeyOperation)
 }
 
 /// What an operation gives back.
@@ -27,6 +28,7 @@ public enum OperationResult: Codable, Sendable {
     case swept(SweepReport)
     case erased(ErasureReport)
     case compacted(CompactReport)
+    case keys(KeyResult)
 }
 
 /// Changing a store whoever holds it.
@@ -108,6 +110,7 @@ extension BlockingEventStore {
         case .setPolicy(let json): try setPolicy(json: json)
         case .compact: return .compacted(try compact(progress: progress))
         case .flush: try flush()
+        case .keys(let operation): return .keys(try perform(operation))
         }
         return .done
     }

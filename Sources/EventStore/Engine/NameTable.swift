@@ -101,16 +101,23 @@ final class NameTable: Sendable {
         /// How many names that are not shared an entity holds.
         var heldAttributes: [UInt32: Int] = [:]
         var heldTypes: [UInt32: Int] = [:]
+        /// Keys that are in the ring and that no entity has: their copy could not be written.
+        var spareKeyIDs: [UInt64] = []
     }
 
     let keyring: Keyring
+    let keyBackups: KeyBackupKeeper
     let environment: Environment
     let lives: LifeTable
     let sharedMin: Int
     let defaultPlan: String
     let state = Guarded(State())
 
-    init(keyring: Keyring, environment: Environment, settings: CatalogSettings, lives: LifeTable) {
+    init(
+        keyring: Keyring, keyBackups: KeyBackupKeeper, environment: Environment, settings: CatalogSettings,
+        lives: LifeTable
+    ) {
+        self.keyBackups = keyBackups
         self.lives = lives
         self.keyring = keyring
         self.environment = environment

@@ -160,7 +160,7 @@ extension StoreEngine {
         try environment.files.syncDirectory(path)
         try environment.files.syncDirectory(Path.parent(path))
         _ = keyring
-        return try self.open(at: path, secret: secret, open: open, environment: environment)
+        return try self.open(at: path, secret: secret, source: key, open: open, environment: environment)
     }
 
     static func open(
@@ -168,7 +168,8 @@ extension StoreEngine {
     ) throws(Fault) -> StoreEngine {
         let environment = environment ?? StoreEngine.environment(open)
         try checkIsStore(StoreFiles(root: path), environment)
-        return try self.open(at: path, secret: try key.secret(environment), open: open, environment: environment)
+        return try self.open(
+            at: path, secret: try key.secret(environment), source: key, open: open, environment: environment)
     }
 
     static func checkIsStore(_ files: StoreFiles, _ environment: Environment) throws(Fault) {
@@ -190,7 +191,7 @@ extension StoreEngine {
     }
 
     private static func open(
-        at path: String, secret: RootSecret, open: OpenOptions, environment: Environment
+        at path: String, secret: RootSecret, source: KeySource, open: OpenOptions, environment: Environment
     ) throws(Fault) -> StoreEngine {
         let files = StoreFiles(root: path)
         try checkIsStore(files, environment)
@@ -198,7 +199,7 @@ extension StoreEngine {
         let lock = open.mode == .readWrite ? try takeLock(files, environment) : nil
         do throws(Fault) {
             let catalog = try Catalog.open(path: files.catalog, mode: lock == nil ? .reader : .writer)
-            return try assemble(files, catalog, keyring, lock, open, environment)
+            return try assemble(files, catalog, keyring, lock, open, environment, source)
         } catch {
             lock?.release()
             throw error
@@ -207,7 +208,7 @@ extension StoreEngine {
 
     private static func assemble(
         _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ lock: (any FileLock)?, _ open: OpenOptions,
-        _ environment: Environment
+        _ environment: Environment, _ source: KeySource
     ) throws(Fault) -> StoreEngine {
         let settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
         guard settings.storeID == keyring.storeID else {
@@ -217,18 +218,21 @@ extension StoreEngine {
             throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
         }
         let lives = LifeTable(partition, keyring)
-        let names = NameTable(keyring: keyring, environment: environment, settings: settings, lives: lives)
+        let keyBackups = KeyBackupKeeper(keyring: keyring, environment: environment)
+        let names = NameTable(
+            keyring: keyring, keyBackups: keyBackups, environment: environment, settings: settings, lives: lives)
         let budget = max(open.memoryBudget, 32 << 20)
         var context = ReadContext(
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
-            keyring: keyring, names: names, segmentFiles: SegmentFiles(environment),
+            keyring: keyring, names: names, keyBackups: keyBackups, segmentFiles: SegmentFiles(environment),
             threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: budget,
             columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable())
-        let follower = Follower(context)
+        let follower = Follower(context, source)
         guard lock != nil else {
             return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)
         }
         // Names and journal first: with a keyring older than the store nothing is written.
+        let generation = try Recovery(context).checkKeyring()
         _ = try follower.refresh()
         context.incarnation = try Recovery(context).run()
         let published = try follower.refresh()
@@ -237,6 +241,8 @@ extension StoreEngine {
             context: context, lock: lock, published: published, follower: nil, recordedMs: meta[ClockGuard.name],
             sweeps: open.sweepsAutomatically, policy: try StoredPolicy.load(context))
         try engine.lane?.adoptJournal(published.memory)
+        try engine.adoptKeyBackups()
+        try engine.recordKeyringAhead(of: generation)
         try engine.finishErasures()
         try engine.finishDestroying()
         engine.startControl()

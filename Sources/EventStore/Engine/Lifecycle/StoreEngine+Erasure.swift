@@ -19,17 +19,20 @@ extension StoreEngine {
             lane.announceFlush()
         }
         let record = try lifeRecord(name)
+        // What the receipt promises of the configured copy of the keys has to be possible.
+        try context.keyBackups.update(always: true)
         var begun: (removal: PartRemoval, receipt: ReceiptRow, events: Int)?
         try lane.exclusively { () throws(Fault) in
             begun = try beginErasure(record, reason, actor, lane)
         }
         guard let begun else { preconditionFailure("the body has run") }
-        try destroyKey(record, begun.receipt)
+        let staleCopy = try destroyKey(record, begun.receipt)
         let unreadable = (ContinuousClock.now - start) / .seconds(1)
         try finishErasure(record, lane)
         var freed = try allocatedBytes(begun.removal.dropped)
         freed += try reclaim(begun.removal, lane)
         try dropJournal(lane)
+        if let staleCopy { throw StoreEngine.doneBut(staleCopy) }
         return ErasureReport(
             receipt: try receipt(begun.receipt), events: begun.events, segmentsDropped: begun.removal.dropped.count,
             bytesFreed: freed, unreadableSeconds: unreadable, seconds: (ContinuousClock.now - start) / .seconds(1))
@@ -75,7 +78,8 @@ extension StoreEngine {
         let text = ReceiptText(
             store: context.settings.storeID.hexText, entity: record.number, key: record.keyID.hexText,
             erased: TimestampText.utc(link.timeMs), events: events,
-            chain: .init(number: link.number, mac: link.mac.hexText), keyBackups: try outlivingKeyBackups(record.keyID))
+            chain: .init(number: link.number, mac: link.mac.hexText),
+            keyBackups: try outlivingKeyBackups([record.keyID]))
         let body = try text.encoded()
         return ReceiptRow(entity: record.number, timeMs: link.timeMs, body: body, signature: try sign(body))
     }
@@ -94,10 +98,11 @@ extension StoreEngine {
         return removal
     }
 
-    private func destroyKey(_ record: EntityRecord, _ receipt: ReceiptRow) throws(Fault) {
+    /// Returns why the configured copy of the keys still has the key, if it does.
+    private func destroyKey(_ record: EntityRecord, _ receipt: ReceiptRow) throws(Fault) -> Fault? {
         try context.keyring.eraseEntityKey(record.keyID, reference: sha256(receipt.body))
         SealedValue.forgetKeys()
-        try keyringChanged()
+        return keyringChanged()
     }
 
     private func finishErasure(_ record: EntityRecord, _ lane: WriterLane) throws(Fault) {
@@ -130,7 +135,7 @@ extension StoreEngine {
             guard let receipt = receipts.last(where: { $0.entity == record.number }) else {
                 throw Fault(.damaged, "an erasure that began has no receipt", at: .init(entity: record.number))
             }
-            try destroyKey(record, receipt)
+            if let staleCopy = try destroyKey(record, receipt) { StoreLog.logger.error("\(staleCopy)") }
             try finishErasure(record, lane)
         }
         try dropJournal(lane)
