@@ -49,6 +49,9 @@ let package = Package(
             name: "EventStoreSegments", dependencies: ["EventStoreCore", "CLZ4"],
             path: "Sources/Segments", swiftSettings: strict),
         .target(
+            name: "EventStoreParquet", dependencies: ["EventStoreCore", "CLZ4", "CZstd"],
+            path: "Sources/Parquet", swiftSettings: strict),
+        .target(
             name: "EventStoreIngest", dependencies: ["EventStoreCore", "CZlib", "CZstd"],
             path: "Sources/Ingest", swiftSettings: strict),
         .target(
@@ -87,6 +90,9 @@ let package = Package(
         .testTarget(
             name: "SegmentsTests", dependencies: ["EventStoreSegments", "EventStoreCore"],
             path: "Tests/SegmentsTests", swiftSettings: strict),
+        .testTarget(
+            name: "ParquetTests", dependencies: ["EventStoreParquet", "EventStoreCore"],
+            path: "Tests/ParquetTests", swiftSettings: strict),
         .testTarget(
             name: "IngestTests", dependencies: ["EventStoreIngest", "EventStoreCore"],
             path: "Tests/IngestTests", swiftSettings: strict),

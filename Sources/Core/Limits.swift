@@ -26,5 +26,14 @@ package enum Limits {
     package static let vocabularyEntriesMax = 65_535
     package static let shapesPerBlockMax = 65_535
 
+    // Parquet files: what is written keeps far below; what is read is refused beyond.
+    package static let parquetColumnsMax = 65_536
+    package static let parquetRowGroupRowsMax = 1 << 28
+    package static let parquetFooterBytesMax = 256 << 20
+    package static let parquetPageHeaderBytesMax = 1 << 20
+    package static let parquetPageBytesMax = 256 << 20
+    /// Pages and dictionaries that a reader holds at one time, over all columns.
+    package static let parquetReaderBytesMax = 1 << 30
+
     package static let msPerDay: Int64 = 86_400_000
 }

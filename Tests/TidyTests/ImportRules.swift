@@ -6,6 +6,7 @@ enum ImportRules {
         "Core": ["CFileHoles"],
         "Crypto": ["EventStoreCore", "CLibCrypto"],
         "Segments": ["EventStoreCore", "CLZ4"],
+        "Parquet": ["EventStoreCore", "CLZ4", "CZstd"],
         "Ingest": ["EventStoreCore", "CZlib", "CZstd", "Foundation"],
         "Catalog": ["EventStoreCore", "GRDB", "GRDBSQLite"],
         "Query": ["EventStoreCore", "EventStoreSegments", "GRDBSQLite"],
@@ -18,7 +19,8 @@ enum ImportRules {
 
     /// Libraries that only one folder of a room may import.
     private static let folders: [String: [String: String]] = [
-        "Query": ["GRDBSQLite": "Sources/Query/SQLite/"]
+        "Query": ["GRDBSQLite": "Sources/Query/SQLite/"],
+        "Parquet": ["CZstd": "Sources/Parquet/Read/"],
     ]
 
     /// Part of every toolchain and without cost to an embedder: open to all rooms.
