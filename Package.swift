@@ -38,10 +38,10 @@ let package = Package(
             name: "CZstd", path: "Sources/CZstd", pkgConfig: "libzstd",
             providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
 
-        .systemLibrary(name: "CFileHoles", path: "Sources/CFileHoles"),
+        .systemLibrary(name: "CHostSystem", path: "Sources/CHostSystem"),
 
         .target(
-            name: "EventStoreCore", dependencies: ["CFileHoles"], path: "Sources/Core", swiftSettings: strict),
+            name: "EventStoreCore", dependencies: ["CHostSystem"], path: "Sources/Core", swiftSettings: strict),
         .target(
             name: "EventStoreCrypto", dependencies: ["EventStoreCore", "CLibCrypto"],
             path: "Sources/Crypto", swiftSettings: strict),
@@ -68,7 +68,7 @@ let package = Package(
             name: "EventStore",
             dependencies: [
                 "EventStoreCore", "EventStoreCrypto", "EventStoreSegments", "EventStoreIngest",
-                "EventStoreCatalog", "EventStoreQuery", .product(name: "Logging", package: "swift-log"),
+                "EventStoreCatalog", "EventStoreQuery", "CHostSystem", .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/EventStore", swiftSettings: strict),
         .executableTarget(

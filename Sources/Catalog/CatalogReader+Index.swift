@@ -32,7 +32,7 @@ extension CatalogReader {
             attributes: try run.withBlob(15) { (bytes) throws(Fault) in try PackedLists.decodeNumbers(bytes) })
     }
 
-    /// What a segment holds of each entity (nil: all), by entity number.
+    /// What a segment holds of each entity (nil: all), ascending by entity number.
     package func segmentEntities(segment: Int64, entities: [UInt32]?) throws(Fault) -> [CatalogSegmentEntity] {
         var parts: [CatalogSegmentEntity] = []
         guard let entities else {

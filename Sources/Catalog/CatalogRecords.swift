@@ -2,6 +2,8 @@
 // blinded; nothing here can be read as an entity, a type, an attribute or a value. The layout on disk is
 // docs/format/catalog.md.
 
+import EventStoreCore
+
 /// Fixed when a store is created; never changed afterwards.
 package struct CatalogSettings: Sendable, Equatable {
     package var formatVersion: Int
@@ -145,17 +147,6 @@ package struct CatalogSegment: Sendable, Equatable {
     }
 }
 
-/// Rows of one type within one entity's part of a segment.
-package struct TypeRows: Sendable, Equatable {
-    package var type: UInt32
-    package var rows: Int
-
-    package init(type: UInt32, rows: Int) {
-        self.type = type
-        self.rows = rows
-    }
-}
-
 /// One entity's part of one segment: how much, when, and where its directory stands in the file.
 package struct CatalogSegmentEntity: Sendable, Equatable {
     /// Ignored when added together with its segment.
@@ -166,11 +157,11 @@ package struct CatalogSegmentEntity: Sendable, Equatable {
     package var maxTime: Int64
     package var headOffset: Int
     package var headLength: Int
-    package var types: [TypeRows]
+    package var types: [TypeCount]
 
     package init(
         segment: Int64 = 0, entity: UInt32, rows: Int, minTime: Int64, maxTime: Int64, headOffset: Int,
-        headLength: Int, types: [TypeRows]
+        headLength: Int, types: [TypeCount]
     ) {
         self.segment = segment
         self.entity = entity

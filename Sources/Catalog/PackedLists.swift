@@ -59,7 +59,7 @@ enum PackedLists {
         let headOffset = try reader.count(max: Int.max)
         let headLength = try reader.count(max: Int.max)
         let count = try reader.count(max: min(Limits.namesPerStoreMax, bytes.count))
-        var types: [TypeRows] = []
+        var types: [TypeCount] = []
         types.reserveCapacity(count)
         var last: Int64 = 0
         var left = rows
@@ -69,7 +69,7 @@ enum PackedLists {
             last = sum
             let typeRows = index < count - 1 ? try reader.count(max: left) : left
             left -= typeRows
-            types.append(TypeRows(type: type, rows: typeRows))
+            types.append(TypeCount(type: type, rows: typeRows))
         }
         guard reader.isAtEnd, maxTime >= minTime else { throw damaged }
         return CatalogSegmentEntity(

@@ -11,16 +11,20 @@
 
 /// A bounds-checked read cursor over borrowed memory. Every read past the end throws `damaged`.
 /// The memory must outlive the cursor: it is meant for use inside one `withUnsafeBytes` scope.
+@frozen
+@usableFromInline
 package struct ByteReader {
-    package let bytes: UnsafeRawBufferPointer
-    package private(set) var offset = 0
+    @usableFromInline package let bytes: UnsafeRawBufferPointer
+    @usableFromInline package private(set) var offset = 0
 
+    @inlinable
     package init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-    package var remaining: Int { bytes.count - offset }
-    package var isAtEnd: Bool { offset == bytes.count }
+    @inlinable package var remaining: Int { bytes.count - offset }
+    @inlinable package var isAtEnd: Bool { offset == bytes.count }
 
-    private func fail() -> Fault {
+    @usableFromInline
+    func fail() -> Fault {
         Fault(.damaged, "bytes end too early or do not decode", at: .init(offset: offset))
     }
 
@@ -47,7 +51,18 @@ package struct ByteReader {
     package mutating func u32() throws(Fault) -> UInt32 { try integer() }
     package mutating func u64() throws(Fault) -> UInt64 { try integer() }
 
+    /// Most are of one byte: only longer ones cost a call.
+    @inlinable
     package mutating func varint() throws(Fault) -> UInt64 {
+        if offset < bytes.count, bytes[offset] < 0x80 {
+            defer { offset &+= 1 }
+            return UInt64(bytes[offset])
+        }
+        return try longVarint()
+    }
+
+    @usableFromInline
+    mutating func longVarint() throws(Fault) -> UInt64 {
         var result: UInt64 = 0
         var shift: UInt64 = 0
         while true {
@@ -62,16 +77,18 @@ package struct ByteReader {
         }
     }
 
+    @inlinable
     package mutating func zigzag() throws(Fault) -> Int64 {
         let raw = try varint()
         return Int64(bitPattern: raw >> 1) ^ -Int64(bitPattern: raw & 1)
     }
 
     /// A varint that must not exceed `limit`: counts and lengths are checked before memory is taken.
+    @inlinable
     package mutating func count(max limit: Int) throws(Fault) -> Int {
         let value = try varint()
         guard value <= UInt64(limit) else { throw fail() }
-        return Int(value)
+        return Int(truncatingIfNeeded: value)
     }
 
     /// Length-prefixed bytes, at most `limit` of them.

@@ -2,6 +2,7 @@
 ///
 /// An error is a stable code, a sentence that says what happened and what to do, the place it happened,
 /// and the error that caused it. Bad bytes and bad input throw a `Fault`; broken code traps; never mixed.
+@usableFromInline
 package struct Fault: Error, Sendable, CustomStringConvertible {
     /// Stable, extensible codes. The raw value is what `error[CODE]` prints.
     package struct Code: RawRepresentable, Hashable, Sendable {
@@ -74,7 +75,7 @@ package struct Fault: Error, Sendable, CustomStringConvertible {
         return copy
     }
 
-    package var description: String {
+    @usableFromInline package var description: String {
         var text = message
         if let file = place.file { text += " [file \(file)" + (place.offset.map { " at \($0)" } ?? "") + "]" }
         if let entity = place.entity { text += " [entity #\(entity)]" }

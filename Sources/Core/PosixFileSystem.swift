@@ -1,4 +1,4 @@
-import CFileHoles
+import CHostSystem
 
 #if canImport(Glibc)
     import Glibc

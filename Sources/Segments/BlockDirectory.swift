@@ -168,14 +168,14 @@ struct BlockDirectoryReader {
 // MARK: - Lengths of payloads
 
 extension BlockDirectoryReader {
-    /// Each descriptor's kind has one copy of its codec's `parse`, of which only the length is left.
+    /// One copy of each codec's `measure`, out of line.
     private enum Measure {
         typealias Result = (payload: Int, next: Int)
 
         @inline(never)
         static func strings(_ bytes: UnsafeRawBufferPointer, _ offset: Int, _ count: Int) throws(Fault) -> Result {
             var reader = DescriptorReader(bytes, at: offset)
-            return (try StringCodec.parse(&reader, count: count).payloadBytes, reader.offset)
+            return (try StringCodec.measure(&reader, count: count), reader.offset)
         }
 
         @inline(never)
@@ -183,13 +183,13 @@ extension BlockDirectoryReader {
             _ bytes: UnsafeRawBufferPointer, _ offset: Int, _ count: Int, _ kind: ValueKind
         ) throws(Fault) -> Result {
             var reader = DescriptorReader(bytes, at: offset)
-            return (try NumberCodec.parse(&reader, kind: kind, count: count).payloadBytes, reader.offset)
+            return (try NumberCodec.measure(&reader, kind: kind, count: count), reader.offset)
         }
 
         @inline(never)
         static func integers(_ bytes: UnsafeRawBufferPointer, _ offset: Int, _ count: Int) throws(Fault) -> Result {
             var reader = DescriptorReader(bytes, at: offset)
-            return (try IntegerCodec.parse(&reader, count: count).payloadBytes, reader.offset)
+            return (try IntegerCodec.measure(&reader, count: count), reader.offset)
         }
 
         @inline(never)
@@ -210,9 +210,7 @@ extension BlockDirectoryReader {
         ) throws(Fault) -> Result {
             var reader = DescriptorReader(bytes, at: offset)
             let form = try reader.u8()
-            return (
-                try CodeCodec.parse(form: form, &reader, count: count, bound: bound).payloadBytes, reader.offset
-            )
+            return (try CodeCodec.measure(form: form, &reader, count: count, bound: bound), reader.offset)
         }
     }
 

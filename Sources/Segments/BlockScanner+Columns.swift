@@ -7,7 +7,7 @@ extension BlockScanner {
         let block = blockState(index).pointee
         return ScannedBlock(
             rows: block.rows, minTime: block.minTime, maxTime: block.maxTime, shapes: block.shapes,
-            columns: block.keys)
+            shapesInOrder: block.flags.contains(.shapesInOrder), columns: block.keys)
     }
 
     /// Milliseconds of every row.
@@ -156,10 +156,9 @@ extension BlockScanner {
         let slot = block.pointee.columns[number]
         if let known = slot.decoded { return known.pointee }
         do throws(Fault) {
-            let payload = try payload(slot.place, block, index)
             let column = BlockColumn(
-                values: try decode(slot, block.pointee.reader(at: Int(slot.descriptor)), payload),
-                count: Int(slot.count), dense: try dense(number, block, index))
+                values: try decode(slot, block, index), count: Int(slot.count),
+                dense: try dense(number, block, index))
             let place = arena.take(1, of: BlockColumn.self)
             place.initialize(to: column)
             block.pointee.columns[number].decoded = UnsafePointer(place)
@@ -167,10 +166,20 @@ extension BlockScanner {
         } catch { throw located(error, index) }
     }
 
+    /// The values of the n-th column, decoded anew: for who goes by the runs of a block whose shapes are in order, and
+    /// so needs no table of its rows.
+    package func values(_ index: Int, at number: Int) throws(Fault) -> BlockColumn.Values {
+        let block = blockState(index)
+        do throws(Fault) {
+            return try decode(block.pointee.columns[number], block, index)
+        } catch { throw located(error, index) }
+    }
+
     private func decode(
-        _ slot: ColumnSlot, _ descriptor: DescriptorReader, _ payload: UnsafeRawBufferPointer
+        _ slot: ColumnSlot, _ block: UnsafeMutablePointer<BlockState>, _ index: Int
     ) throws(Fault) -> BlockColumn.Values {
-        var reader = descriptor
+        let payload = try payload(slot.place, block, index)
+        var reader = block.pointee.reader(at: Int(slot.descriptor))
         let count = Int(slot.count)
         switch slot.key.kind {
         case .string, .json:

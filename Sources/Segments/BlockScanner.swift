@@ -19,6 +19,8 @@ package struct ScannedBlock {
     package var minTime: Int64
     package var maxTime: Int64
     package var shapes: UnsafeBufferPointer<BlockShape>
+    /// Rows come shape by shape, in the order of `shapes`.
+    package var shapesInOrder: Bool
     /// The block's columns, ascending by key.
     package var columns: UnsafeBufferPointer<ColumnKey>
 }

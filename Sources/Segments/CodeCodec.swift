@@ -167,6 +167,24 @@ enum CodeCodec {
         return layout
     }
 
+    /// As `parse`, but only how many bytes the payload takes.
+    @inline(__always)
+    static func measure(
+        form: UInt8, _ reader: inout DescriptorReader, count: Int, bound: Int
+    ) throws(Fault) -> Int {
+        switch form {
+        case CodeForm.bits.rawValue: return BitPacking.byteCount(count, width: width(bound: bound))
+        case CodeForm.bytes.rawValue: return count * byteWidth(bound: bound)
+        case CodeForm.runs.rawValue:
+            let runs = try reader.count(max: count)
+            let lengthWidth = Int(try reader.u8())
+            guard lengthWidth <= 32 else { throw .badDescriptor("run lengths are too wide") }
+            return BitPacking.byteCount(runs, width: width(bound: bound))
+                + BitPacking.byteCount(runs, width: lengthWidth)
+        default: throw .badDescriptor("unknown code form")
+        }
+    }
+
     /// Decodes `count` codes, each proven below the bound.
     static func decode(
         _ layout: CodeLayout, payload: UnsafeRawBufferPointer, count: Int, into target: UnsafeMutablePointer<UInt32>

@@ -81,6 +81,12 @@ struct DescriptorReader {
         throw fail(offset)
     }
 
+    /// Passes over a varint, whatever it says.
+    @inline(__always)
+    mutating func skipVarint() throws(Fault) {
+        while try u8() >= 0x80 {}
+    }
+
     @inline(__always)
     mutating func zigzag() throws(Fault) -> Int64 {
         let raw = try varint()

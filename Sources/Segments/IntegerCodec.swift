@@ -266,6 +266,34 @@ enum IntegerCodec {
         return layout
     }
 
+    /// As `parse`, but only how many bytes the payload takes: what opening a block asks of every column. A descriptor
+    /// that makes no sense otherwise is found out when the column is decoded.
+    @inline(__always)
+    static func measure(_ reader: inout DescriptorReader, count: Int) throws(Fault) -> Int {
+        let tag = try reader.u8()
+        try reader.skipVarint()
+        let form = tag & 7
+        if tag == IntegerForm.constant.rawValue { return 0 }
+        if tag == IntegerForm.gaps.rawValue {
+            _ = try reader.raw(2)
+            return try reader.count(max: count * 8)
+        }
+        guard tag & 0xf0 == 0, form != 0, form <= IntegerForm.deltaPlanes.rawValue else {
+            throw .unknownTag("integer", tag)
+        }
+        let isDelta = form >= IntegerForm.delta.rawValue
+        if isDelta { try reader.skipVarint() }
+        if tag & divisorFlag != 0 { try reader.skipVarint() }
+        let width = Int(try reader.u8())
+        let stored = isDelta ? max(count - 1, 0) : count
+        if form == IntegerForm.planes.rawValue || form == IntegerForm.deltaPlanes.rawValue {
+            guard width <= 8 else { throw .unknownTag("integer", tag) }
+            return stored * width
+        }
+        guard BitPacking.isValid(width: width) else { throw .unknownTag("integer", tag) }
+        return BitPacking.byteCount(stored, width: width)
+    }
+
     @inline(__always)
     private static func parseGaps(
         _ reader: inout DescriptorReader, _ tag: UInt8, _ count: Int, _ layout: inout IntegerLayout

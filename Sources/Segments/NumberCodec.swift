@@ -147,6 +147,24 @@ enum NumberCodec {
         return layout
     }
 
+    /// As `parse`, but only how many bytes the payload takes.
+    @inline(__always)
+    static func measure(_ reader: inout DescriptorReader, kind: ValueKind, count: Int) throws(Fault) -> Int {
+        if kind == .double {
+            let transform = try reader.u8()
+            guard transform == rawBits || transform <= scaleMax else {
+                throw .badDescriptor("unknown encoding of doubles")
+            }
+        }
+        let tag = try reader.peek()
+        guard tag & 7 == dictionaryTag else { return try IntegerCodec.measure(&reader, count: count) }
+        _ = try reader.u8()
+        guard tag & 0x88 == 0 else { throw .unknownTag("integer", tag) }
+        let entries = try reader.count(max: min(count, entriesMax))
+        let entryBytes = try IntegerCodec.measure(&reader, count: entries)
+        return entryBytes + (try CodeCodec.measure(form: tag >> 4, &reader, count: count, bound: entries))
+    }
+
     static func decodeIntegers(
         _ layout: NumberLayout, payload: UnsafeRawBufferPointer, arena: Arena,
         into target: UnsafeMutablePointer<Int64>

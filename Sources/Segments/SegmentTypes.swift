@@ -95,16 +95,6 @@ extension BlockSealer {
     package func refresh() {}
 }
 
-/// Rows of one type of an entity in a segment.
-package struct TypeCount: Hashable, Sendable, BitwiseCopyable {
-    package var type: UInt32
-    package var rows: Int
-    package init(type: UInt32, rows: Int) {
-        self.type = type
-        self.rows = rows
-    }
-}
-
 /// One entity in a segment: what the catalog's index keeps, numbers only.
 package struct SegmentEntityEntry: Hashable, Sendable {
     package var entity: UInt32

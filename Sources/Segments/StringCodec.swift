@@ -216,6 +216,40 @@ enum StringCodec {
         return layout
     }
 
+    /// As `parse`, but only how many bytes the payload takes.
+    @inline(__always)
+    static func measure(_ reader: inout DescriptorReader, count: Int) throws(Fault) -> Int {
+        let tag = try reader.u8()
+        guard tag & 0x80 == 0, count > 0 else { throw .unknownTag("string", tag) }
+        let isShared = tag & sharedFlag != 0
+        switch tag & 3 {
+        case StringColumnForm.single.rawValue:
+            guard isShared else { return try StringEntriesCodec.measure(&reader, count: 1) }
+            try reader.skipVarint()
+            return 0
+        case StringColumnForm.distinct.rawValue: return try StringEntriesCodec.measure(&reader, count: count)
+        case StringColumnForm.direct.rawValue:
+            return BitPacking.byteCount(count, width: try sharedWidth(&reader))
+        default: return try measureDictionary(&reader, tag, count)
+        }
+    }
+
+    @inline(__always)
+    private static func measureDictionary(
+        _ reader: inout DescriptorReader, _ tag: UInt8, _ count: Int
+    ) throws(Fault) -> Int {
+        let entries = try reader.count(max: count)
+        guard entries > 0 else { throw .unknownTag("string", tag) }
+        var shared = 0
+        var bytes = 0
+        if tag & sharedFlag != 0 {
+            shared = try reader.count(max: entries)
+            bytes = BitPacking.byteCount(shared, width: try sharedWidth(&reader))
+        }
+        if entries > shared { bytes += try StringEntriesCodec.measure(&reader, count: entries - shared) }
+        return bytes + (try CodeCodec.measure(form: tag >> 2 & 7, &reader, count: count, bound: entries))
+    }
+
     @inline(__always)
     private static func sharedWidth(_ reader: inout DescriptorReader) throws(Fault) -> Int {
         let width = Int(try reader.u8())

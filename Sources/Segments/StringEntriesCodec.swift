@@ -172,6 +172,35 @@ enum StringEntriesCodec {
         }
     }
 
+    /// As `parse`, but only how many bytes the payload takes.
+    @inline(__always)
+    static func measure(_ reader: inout DescriptorReader, count: Int) throws(Fault) -> Int {
+        let tag = try reader.u8()
+        switch tag {
+        case StringForm.plain.rawValue, StringForm.hex.rawValue:
+            if count == 1 { return try reader.count(max: Limits.packRawBytesMax) }
+            return try measureLengths(&reader, count)
+        case StringForm.ipv4.rawValue: return count * 4
+        case StringForm.uuid.rawValue: return count * 16
+        default: throw .unknownTag("string list", tag)
+        }
+    }
+
+    /// Bytes of the lengths and of the strings.
+    @inline(__always)
+    private static func measureLengths(_ reader: inout DescriptorReader, _ count: Int) throws(Fault) -> Int {
+        guard try reader.peek() == IntegerForm.constant.rawValue else {
+            let lengths = try IntegerCodec.measure(&reader, count: count)
+            return lengths + (try reader.count(max: Limits.packRawBytesMax))
+        }
+        _ = try reader.u8()
+        let (total, overflow) = (try reader.zigzag()).multipliedReportingOverflow(by: Int64(count))
+        guard !overflow, total >= 0, total <= Limits.packRawBytesMax else {
+            throw .badDescriptor("strings are longer than any pack")
+        }
+        return Int(total)
+    }
+
     /// Decodes the list into `target`. Plain text stays where the payload is, the rest is written to the arena.
     static func decode(
         _ layout: StringEntriesLayout, payload: UnsafeRawBufferPointer, arena: Arena,

@@ -31,7 +31,7 @@ import Testing
     @Test func theExampleOfThePage() throws {
         let part = CatalogSegmentEntity(
             segment: 4, entity: 9, rows: 10, minTime: 1000, maxTime: 1500, headOffset: 4096, headLength: 640,
-            types: [TypeRows(type: 1, rows: 9), TypeRows(type: 7, rows: 1)])
+            types: [TypeCount(type: 1, rows: 9), TypeCount(type: 7, rows: 1)])
         let bytes: [UInt8] = [0x0a, 0xd0, 0x0f, 0xf4, 0x03, 0x80, 0x20, 0x80, 0x05, 0x02, 0x02, 0x09, 0x0c]
         #expect(Self.encode(part) == bytes)
         #expect(try Self.decode(bytes) == part)
@@ -44,7 +44,7 @@ import Testing
     @Test func extremesComeBack() throws {
         let part = CatalogSegmentEntity(
             segment: 4, entity: 9, rows: Int.max, minTime: Int64.min, maxTime: Int64.max, headOffset: Int.max,
-            headLength: 0, types: [TypeRows(type: .max, rows: Int.max - 1), TypeRows(type: 0, rows: 1)])
+            headLength: 0, types: [TypeCount(type: .max, rows: Int.max - 1), TypeCount(type: 0, rows: 1)])
         #expect(try Self.decode(Self.encode(part)) == part)
         let none = CatalogSegmentEntity(
             segment: 4, entity: 9, rows: 0, minTime: 0, maxTime: 0, headOffset: 0, headLength: 0, types: [])

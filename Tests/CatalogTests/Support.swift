@@ -83,7 +83,7 @@ enum Sample {
             maxTime: start + index * day + day - 7 - Int64(entity), headOffset: 1_000_000 + Int(entity) * 900,
             headLength: 640,
             types: rows > 1
-                ? [TypeRows(type: 1, rows: rows - 1), TypeRows(type: 7, rows: 1)] : [TypeRows(type: 2, rows: rows)])
+                ? [TypeCount(type: 1, rows: rows - 1), TypeCount(type: 7, rows: 1)] : [TypeCount(type: 2, rows: rows)])
     }
 
     /// A segment of one day with parts of these entities, and the totals that go with it.

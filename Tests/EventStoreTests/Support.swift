@@ -70,8 +70,17 @@ final class TestFolder: Sendable {
     static func bytes(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
 
     static func copy(_ from: String, to: String) throws {
-        if FileManager.default.fileExists(atPath: to) { try FileManager.default.removeItem(atPath: to) }
-        try FileManager.default.copyItem(atPath: from, toPath: to)
+        let manager = FileManager.default
+        if manager.fileExists(atPath: to) { try manager.removeItem(atPath: to) }
+        var isDirectory: ObjCBool = false
+        guard manager.fileExists(atPath: from, isDirectory: &isDirectory), isDirectory.boolValue else {
+            return try manager.copyItem(atPath: from, toPath: to)
+        }
+        // A socket cannot be copied.
+        try manager.createDirectory(atPath: to, withIntermediateDirectories: true)
+        for name in try manager.contentsOfDirectory(atPath: from) where name != "control.sock" {
+            try manager.copyItem(atPath: from + "/" + name, toPath: to + "/" + name)
+        }
     }
 }
 

@@ -95,6 +95,19 @@ struct RoundTripTests {
         #expect(bytes.count < 900_000)
     }
 
+    /// Runs of nulls and values that end before, at and behind the words of 64 rows that levels are made of.
+    @Test func nullsEndAnywhere() throws {
+        for rows in [63, 64, 65, 127, 128, 129, 133, 200] {
+            for end in Set([1, 60, 63, 64, 65, 127, 128, 130, rows - 1]) where end < rows {
+                let cells = (0..<rows).map { $0 < end ? Cell.word(UInt64($0)) : .null }
+                let table = Table(
+                    columns: [ParquetColumn("a", .integer), ParquetColumn("b", .integer)],
+                    cells: [cells, cells.reversed()])
+                #expect(try Table.read(try table.written(groupRows: .max)).cells == table.cells, "\(end) of \(rows)")
+            }
+        }
+    }
+
     @Test func onlyWantedColumnsAreRead() throws {
         var random = RandomTable(seed: 11)
         let table = random.table(rows: 500, columns: 6)

@@ -124,4 +124,74 @@ struct GroupTableTests {
             }
         }
     }
+
+    /// Runs and single rows, of few or all groups, in one worker or two, of small and large numbers.
+    @Test func quantilesOfChosenGroups() throws {
+        var generator = seeded("quantiles")
+        for _ in 0..<60 {
+            let groupCount = Int.random(in: 1..<6, using: &generator)
+            let range: Int64 = [40, 100_000, 1 << 40].randomElement(using: &generator) ?? 1
+            let parts = [QuantileAccumulator(), QuantileAccumulator()]
+            let maps = [(0..<groupCount).map { UInt32($0) }, (0..<groupCount).map { UInt32(groupCount - 1 - $0) }]
+            var model = [[Double]](repeating: [], count: groupCount)
+            for (part, map) in zip(parts, maps) {
+                part.grow(to: groupCount)
+                let scratch = Scratch()
+                let count = Int.random(in: 0..<2000, using: &generator)
+                let groups = scratch.take(count, of: UInt32.self)
+                let numbers = (0..<count).map { _ in value(&generator, range) }
+                var group = 0
+                for row in 0..<count {
+                    if Int.random(in: 0..<4, using: &generator) == 0 {
+                        group = Int.random(in: 0..<groupCount, using: &generator)
+                    }
+                    groups[row] = UInt32(group)
+                }
+                let column = dense(numbers, scratch, 2)
+                part.update(groups, count, [column])
+                for row in 0..<count {
+                    if case .integer(let number) = column.value(row) {
+                        model[Int(map[Int(groups[row])])].append(Double(number))
+                    }
+                }
+            }
+            parts[0].merge(parts[1], maps[1])
+            let chosen = Array((0..<groupCount).shuffled(using: &generator).prefix(2))
+            if Bool.random(using: &generator) {
+                try parts[0].prepare(chosen, [0.25]) { (count, body) throws(Fault) in
+                    for number in 0..<count { try body(number) }
+                }
+            }
+            for group in chosen {
+                let sorted = model[group].sorted()
+                for share in [0, 0.25, 1] {
+                    let call = AggregateCall(.quantile, [.literal(.integer(1)), .literal(.double(share))])
+                    let found = try parts[0].result(group, call)
+                    guard !sorted.isEmpty else {
+                        #expect(found == .null)
+                        continue
+                    }
+                    let rank = share * Double(sorted.count - 1)
+                    let low = sorted[Int(rank)]
+                    let high = sorted[min(sorted.count - 1, Int(rank) + 1)]
+                    #expect(abs((found.asDouble ?? .nan) - (low + (high - low) * (rank - rank.rounded(.down)))) < 1e-3)
+                }
+            }
+        }
+    }
+
+    @Test func marksAreGathered() {
+        var generator = seeded("marks")
+        for _ in 0..<300 {
+            let scratch = Scratch()
+            let count = Int.random(in: 0..<400, using: &generator)
+            let share = [1, 2, 20, 100].randomElement(using: &generator) ?? 1
+            let marks = scratch.take(count + 64, of: UInt8.self)
+            marks.update(repeating: 0, count: count + 64)
+            for row in 0..<count { marks[row] = Int.random(in: 0..<share, using: &generator) == 0 ? 1 : 0 }
+            let target = scratch.take(count, of: UInt32.self)
+            let found = Marks.gather(marks, count, target)
+            #expect((0..<found).map { Int(target[$0]) } == (0..<count).filter { marks[$0] == 1 })
+        }
+    }
 }

@@ -130,7 +130,11 @@ enum Decode {
 
     static func integers(_ encoded: Encoded, _ count: Int) throws -> [Int64] {
         try run(encoded) { reader, payload, arena in
+            var copy = reader
             let layout = try NumberCodec.parse(&reader, kind: .integer, count: count)
+            #expect(
+                try NumberCodec.measure(&copy, kind: .integer, count: count) == layout.payloadBytes
+                    && copy.offset == reader.offset)
             guard layout.payloadBytes <= payload.count else { throw Fault(.damaged, "payload is short") }
             let target = arena.take(max(count, 1), of: Int64.self)
             try NumberCodec.decodeIntegers(layout, payload: payload, arena: arena, into: target)
@@ -140,7 +144,11 @@ enum Decode {
 
     static func doubles(_ encoded: Encoded, _ count: Int) throws -> [UInt64] {
         try run(encoded) { reader, payload, arena in
+            var copy = reader
             let layout = try NumberCodec.parse(&reader, kind: .double, count: count)
+            #expect(
+                try NumberCodec.measure(&copy, kind: .double, count: count) == layout.payloadBytes
+                    && copy.offset == reader.offset)
             guard layout.payloadBytes <= payload.count else { throw Fault(.damaged, "payload is short") }
             let target = arena.take(max(count, 1), of: Double.self)
             try NumberCodec.decodeDoubles(layout, payload: payload, arena: arena, into: target)
@@ -181,7 +189,11 @@ enum Decode {
                         VocabularyColumn(entries: $0, numbers: numbers.baseAddress!, count: vocabulary.count)
                     }
                     return try run(encoded) { reader, payload, arena in
+                        var copy = reader
                         let layout = try StringCodec.parse(&reader, count: count)
+                        #expect(
+                            try StringCodec.measure(&copy, count: count) == layout.payloadBytes
+                                && copy.offset == reader.offset)
                         let column = try StringCodec.decode(
                             layout, payload: payload, vocabulary: vocabulary.isEmpty ? nil : shared, arena: arena)
                         return (0..<count).map { row in

@@ -3,7 +3,7 @@
 enum ImportRules {
     /// The rooms and what each may import besides the C library and Swift's own modules.
     static let allowed: [String: Set<String>] = [
-        "Core": ["CFileHoles"],
+        "Core": ["CHostSystem"],
         "Crypto": ["EventStoreCore", "CLibCrypto"],
         "Segments": ["EventStoreCore", "CLZ4"],
         "Parquet": ["EventStoreCore", "CLZ4", "CZstd"],
@@ -12,7 +12,7 @@ enum ImportRules {
         "Query": ["EventStoreCore", "EventStoreSegments", "GRDBSQLite"],
         "EventStore": [
             "EventStoreCore", "EventStoreCrypto", "EventStoreSegments", "EventStoreIngest", "EventStoreCatalog",
-            "EventStoreQuery", "Logging", "Foundation",
+            "EventStoreQuery", "CHostSystem", "Logging", "Foundation",
         ],
         "CLI": ["EventStore", "ArgumentParser", "Foundation"],
     ]

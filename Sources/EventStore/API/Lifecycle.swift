@@ -1,5 +1,5 @@
 /// How long events of an entity are kept.
-public struct Plan: Sendable, Hashable {
+public struct Plan: Sendable, Hashable, Codable {
     public var name: String
     /// `nil` keeps for ever.
     public var days: Int?
@@ -37,7 +37,7 @@ public struct EntityInfo: Sendable {
 }
 
 /// What a retention sweep did, or with `dryRun` would do.
-public struct SweepReport: Sendable {
+public struct SweepReport: Sendable, Codable {
     public var segmentsDropped = 0
     /// Parts of segments whose other entities are still kept.
     public var partsRemoved = 0
@@ -54,7 +54,7 @@ public struct SweepReport: Sendable {
 ///
 /// `text` says when, how many events, which key, where in the audit chain, and which recorded copies of keys outlive
 /// it; `signature` is Ed25519 over its bytes under the store's receipt key.
-public struct ErasureReceipt: Sendable, Hashable {
+public struct ErasureReceipt: Sendable, Hashable, Codable {
     /// JSON. Never the name: who gets the receipt knows whose it is.
     public var text: String
     /// 64 bytes.
@@ -70,7 +70,7 @@ public struct ErasureReceipt: Sendable, Hashable {
 }
 
 /// What an erasure did.
-public struct ErasureReport: Sendable {
+public struct ErasureReport: Sendable, Codable {
     public var receipt: ErasureReceipt
     public var events: Int
     public var segmentsDropped: Int

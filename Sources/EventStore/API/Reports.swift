@@ -193,7 +193,7 @@ public struct VerifyReport: Sendable {
     public init() {}
 }
 
-public struct CompactReport: Sendable {
+public struct CompactReport: Sendable, Codable {
     public var segmentsBefore = 0
     public var segmentsAfter = 0
     public var bytesBefore = 0

@@ -140,6 +140,12 @@ final class NameTable: Sendable {
     }
 
     func entityName(_ number: UInt32) -> String? { state.withLock { $0.entities.string(number) } }
+    /// Calls `body` with the name of each entity, in order; with no bytes where there is none. Taking the lock once.
+    func withEntityNames(_ numbers: [UInt32], _ body: (UnsafeRawBufferPointer) -> Void) {
+        state.withLock { state in
+            for number in numbers { body(state.entities.bytes(number) ?? UnsafeRawBufferPointer(start: nil, count: 0)) }
+        }
+    }
     func typeName(_ number: UInt32) -> String? { state.withLock { $0.types.string(number) } }
     func attributeName(_ number: UInt32) -> String? { state.withLock { $0.attributes.string(number) } }
 

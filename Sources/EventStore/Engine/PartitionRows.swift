@@ -181,6 +181,6 @@ extension CatalogSegmentEntity {
         self.init(
             entity: entry.entity, rows: entry.rows, minTime: entry.minTime, maxTime: entry.maxTime,
             headOffset: entry.headOffset, headLength: entry.headLength,
-            types: entry.types.map { TypeRows(type: $0.type, rows: $0.rows) })
+            types: entry.types)
     }
 }

@@ -166,6 +166,9 @@ final class QuerySnapshot: ScanSource {
     func typeNumber(_ name: Text) -> UInt32? { context.names.number(ofType: name.string) }
     func attributeNumber(_ name: String) -> UInt32? { context.names.number(ofAttribute: name) }
     func entityName(_ number: UInt32) -> String { context.names.entityName(number) ?? "" }
+    func withEntityNames(_ numbers: [UInt32], _ body: (UnsafeRawBufferPointer) -> Void) {
+        context.names.withEntityNames(numbers, body)
+    }
     func typeName(_ number: UInt32) -> String { context.names.typeName(number) ?? "" }
     func attributeName(_ number: UInt32) -> String { context.names.attributeName(number) ?? "" }
 

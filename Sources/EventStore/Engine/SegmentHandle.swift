@@ -79,7 +79,7 @@ final class SegmentHandle: Sendable {
         guard !rows.isEmpty else {
             throw Fault(.notFound, "the catalog no longer names the segment", at: .init(file: path))
         }
-        let entries = rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
+        let entries = rows.map { SegmentEntityEntry($0) }
         cachedEntries.withLock { $0 = entries }
         return entries
     }
@@ -106,7 +106,7 @@ final class SegmentHandle: Sendable {
             let all = try self.entries(catalog)
             return entities.compactMap { SegmentHandle.find($0, in: all) }
         }
-        let found = rows.map { SegmentEntityEntry($0) }.sorted { $0.entity < $1.entity }
+        let found = rows.map { SegmentEntityEntry($0) }
         cachedSingles.withLock { known in
             if known.count > SegmentHandle.singlesMax { known = [:] }
             for entity in entities { known[entity] = .some(SegmentHandle.find(entity, in: found)) }
@@ -134,7 +134,7 @@ extension SegmentEntityEntry {
         self.init(
             entity: row.entity, rows: row.rows, minTime: row.minTime, maxTime: row.maxTime,
             headOffset: row.headOffset, headLength: row.headLength,
-            types: row.types.map { TypeCount(type: $0.type, rows: $0.rows) })
+            types: row.types)
     }
 }
 

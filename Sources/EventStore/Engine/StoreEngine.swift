@@ -22,6 +22,7 @@ final class StoreEngine: Sendable {
     private let follower: Follower?
     private let lock: (any FileLock)?
     private let flusher: Flusher?
+    private let control = ControlServer()
     private let isClosed = Atomic<Bool>(false)
 
     private init(
@@ -44,6 +45,9 @@ final class StoreEngine: Sendable {
         }
         flusher?.start(self, sweeps: sweeps)
     }
+
+    /// Takes requests of other processes. Only in the holder of the lock, once it is ready.
+    private func startControl() { control.start(self) }
 
     var writing: SegmentWriting {
         SegmentWriting(
@@ -95,6 +99,7 @@ final class StoreEngine: Sendable {
     // MARK: Closing
 
     func close() throws(Fault) {
+        if lane != nil { control.stop(context.files) }
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         flusher?.stop()
         lane?.close()
@@ -228,6 +233,7 @@ extension StoreEngine {
         try engine.lane?.adoptJournal(published.memory)
         try engine.finishErasures()
         try engine.finishDestroying()
+        engine.startControl()
         return engine
     }
 

@@ -10,6 +10,8 @@ struct StoreFiles: Sendable {
     var keyring: String { Path.join(root, "keyring") }
     var segments: String { Path.join(root, "segments") }
     var lock: String { Path.join(root, "lock") }
+    var control: String { Path.join(root, StoreFiles.controlName) }
+    static let controlName = "control.sock"
 
     /// The directory of a partition, named by the UTC day it starts on.
     func directory(partitionStart: Int64) -> String {

@@ -65,7 +65,10 @@ final class StoreSealer: BlockSealer {
         return found
     }
 
-    func isErased(_ keyID: UInt64) -> Bool { names.keyring.tombstone(keyID) != nil }
+    /// Whether a key is gone for good, or about to be.
+    func isErased(_ keyID: UInt64) -> Bool {
+        names.keyring.tombstone(keyID) != nil || names.lives.records.contains { $0.keyID == keyID && $0.isErased }
+    }
 
     func entityKeyID(_ entity: UInt32) throws(Fault) -> UInt64 { try entityKey(entity).id }
 

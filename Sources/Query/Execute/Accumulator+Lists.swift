@@ -1,4 +1,4 @@
-// Aggregates that keep more than a few numbers a group: distinct values, quantiles, first and last.
+// Aggregates that keep more than a few numbers a group: distinct values, first and last.
 
 import EventStoreCore
 
@@ -7,7 +7,8 @@ final class DistinctAccumulator: Accumulator {
     private let interner = ValueInterner()
     /// Behind a pointer: a class's own stored values would be guarded at every access.
     private let seen = UnsafeMutablePointer<PairSet>.allocate(capacity: 1)
-    private var groupCount = 0
+    /// Distinct values of each group.
+    @exclusivity(unchecked) private var counts = GrowableBuffer<Int>()
 
     init() { seen.initialize(to: PairSet()) }
 
@@ -16,29 +17,40 @@ final class DistinctAccumulator: Accumulator {
         seen.deallocate()
     }
 
-    func grow(to groups: Int) { groupCount = max(groupCount, groups) }
+    func grow(to groups: Int) { if groups > counts.count { counts.resize(to: groups, filling: 0) } }
+
+    @inline(__always)
+    private func insert(_ group: UInt32, _ code: UInt32) {
+        if seen.pointee.insert(group, code) { counts.base[Int(group)] &+= 1 }
+    }
 
     func update(_ groups: UnsafePointer<UInt32>, _ count: Int, _ arguments: [Dense]) {
         guard let values = arguments.first else { return }
         switch values.form {
         case .codes(let codes, let dictionary):
+            if let shared = dictionary.shared, interner.takes(shared) {
+                for index in 0..<count where codes[index] != 0 {
+                    insert(groups[index], interner.code(shared: shared.codes[Int(codes[index])]))
+                }
+                return
+            }
             let table = UnsafeMutablePointer<UInt32>.allocate(capacity: dictionary.count + 1)
             defer { table.deallocate() }
             table.update(repeating: 0, count: dictionary.count + 1)
             for index in 0..<count where codes[index] != 0 {
                 let code = Int(codes[index])
                 if table[code] == 0 { table[code] = interned(dictionary, UInt32(code)) }
-                seen.pointee.insert(groups[index], table[code])
+                insert(groups[index], table[code])
             }
         case .integers(let numbers):
             for index in 0..<count {
                 if let nulls = values.nulls, nulls[index] != 0 { continue }
-                seen.pointee.insert(groups[index], interner.code(integer: numbers[index]))
+                insert(groups[index], interner.code(integer: numbers[index]))
             }
         case .doubles, .values, .constant:
             for index in 0..<count {
                 let code = interner.code(values.value(index))
-                if code != 0 { seen.pointee.insert(groups[index], code) }
+                if code != 0 { insert(groups[index], code) }
             }
         }
     }
@@ -52,21 +64,21 @@ final class DistinctAccumulator: Accumulator {
         var codes = [UInt32](repeating: 0, count: other.interner.count + 1)
         other.seen.pointee.forEach { group, code in
             if codes[Int(code)] == 0 { codes[Int(code)] = interner.code(other.interner, code) }
-            seen.pointee.insert(map[Int(group)], codes[Int(code)])
+            insert(map[Int(group)], codes[Int(code)])
         }
     }
 
     /// Distinct values by group, made once when the first result is asked for.
     private lazy var lists: [[UInt32]] = {
-        var lists = [[UInt32]](repeating: [], count: groupCount)
+        var lists = [[UInt32]](repeating: [], count: counts.count)
         seen.pointee.forEach { group, code in lists[Int(group)].append(code) }
         return lists
     }()
 
     func result(_ group: Int, _ call: AggregateCall) throws(Fault) -> SQLValue {
-        let codes = group < lists.count ? lists[group] : []
+        if call.kind == .count { return .integer(Int64(counts.base[group])) }
+        let codes = lists[group]
         switch call.kind {
-        case .count: return .integer(Int64(codes.count))
         case .minimum, .maximum:
             let best = ExtremeAccumulator(isMaximum: call.kind == .maximum)
             best.grow(to: 1)
@@ -80,7 +92,7 @@ final class DistinctAccumulator: Accumulator {
         }
     }
 
-    var byteCount: Int { interner.byteCount + seen.pointee.byteCount }
+    var byteCount: Int { interner.byteCount + seen.pointee.byteCount + counts.byteCount }
 }
 
 /// A set of pairs of numbers, by open addressing. The second of a pair is never 0.
@@ -97,19 +109,21 @@ struct PairSet: ~Copyable {
 
     var byteCount: Int { slots.byteCount }
 
+    /// Whether it is new.
     @inline(__always)
-    mutating func insert(_ first: UInt32, _ second: UInt32) {
+    mutating func insert(_ first: UInt32, _ second: UInt32) -> Bool {
         let pair = UInt64(first) << 32 | UInt64(second)
-        if pair == last { return }
+        if pair == last { return false }
         last = pair
         var slot = Int(truncatingIfNeeded: Hash.mix(pair, 0x9e37_79b9_7f4a_7c15)) & mask
         while slots.base[slot] != 0 {
-            if slots.base[slot] == pair { return }
+            if slots.base[slot] == pair { return false }
             slot = (slot &+ 1) & mask
         }
         slots.base[slot] = pair
         count += 1
         if count * 2 > mask { grow() }
+        return true
     }
 
     @inline(never)
@@ -129,241 +143,6 @@ struct PairSet: ~Copyable {
         for index in 0..<slots.count where slots.base[index] != 0 {
             body(UInt32(truncatingIfNeeded: slots.base[index] >> 32), UInt32(truncatingIfNeeded: slots.base[index]))
         }
-    }
-}
-
-/// `quantile(x, p)` for any number of p of one x: keeps all numbers of a group, selects when asked.
-final class QuantileAccumulator: Accumulator {
-    private var groups = GrowableBuffer<UInt32>()
-    private var numbers = NumberList()
-    private var groupCount = 0
-    /// Of workers merged into this one: their numbers, and their group of each group here.
-    private var others: [(part: QuantileAccumulator, group: [Int: UInt32])] = []
-    /// Once brought together by group: where each begins.
-    private var starts: [Int] = []
-    private var sorted = NumberList()
-    /// The numbers of a group that was asked for, partly in order.
-    private var selections: [Int: QuantileSelection] = [:]
-    /// Quantiles of groups, by share, found ahead.
-    private var prepared: [Int: [Double: Double]] = [:]
-
-    func grow(to groups: Int) { groupCount = max(groupCount, groups) }
-
-    func update(_ groups: UnsafePointer<UInt32>, _ count: Int, _ arguments: [Dense]) {
-        guard let arguments = arguments.first else { return }
-        self.groups.reserve(count)
-        let start = numbers.count
-        let target = self.groups.base + start
-        var place = 0
-        if case .integers(let list) = arguments.form {
-            numbers.append(list, nulls: arguments.nulls, count: count)
-            for index in 0..<count {
-                target[place] = groups[index]
-                place &+= arguments.isNull(index) ? 0 : 1
-            }
-        } else {
-            for index in 0..<count {
-                guard let number = arguments.value(index).asDouble else { continue }
-                numbers.append(number)
-                target[place] = groups[index]
-                place &+= 1
-            }
-        }
-        self.groups.truncate(to: start + place)
-    }
-
-    func merge(_ other: any Accumulator, _ map: [UInt32]) {
-        let other = same(other)
-        var groups: [Int: UInt32] = [:]
-        for (there, here) in map.enumerated() { groups[Int(here)] = UInt32(there) }
-        others.append((other, groups))
-    }
-
-    /// Brings the numbers of each group together, by counting.
-    func seal() {
-        guard starts.isEmpty else { return }
-        let count = groups.count
-        var starts = [Int](repeating: 0, count: groupCount + 1)
-        var next = [Int](repeating: 0, count: groupCount)
-        let list = groups.base
-        for index in 0..<count { starts[Int(list[index]) + 1] += 1 }
-        for group in 0..<groupCount {
-            starts[group + 1] += starts[group]
-            next[group] = starts[group]
-        }
-        sorted = numbers.scattered(by: list, count: count, next: &next)
-        self.starts = starts
-        // What is sorted is not needed unsorted.
-        numbers = NumberList()
-        groups = GrowableBuffer<UInt32>()
-    }
-
-    private func add(_ group: Int, to all: inout [Double]) {
-        seal()
-        guard group + 1 < starts.count else { return }
-        sorted.add(starts[group]..<starts[group + 1], to: &all)
-    }
-
-    func result(_ group: Int, _ call: AggregateCall) throws(Fault) -> SQLValue {
-        guard case .literal(let literal) = call.arguments[1].node, let p = literal.asDouble, p >= 0, p <= 1 else {
-            throw Fault(.invalid, "quantile(x, p) takes a constant p from 0 to 1")
-        }
-        if let known = prepared[group]?[p] { return .real(known) }
-        var selection = selections[group] ?? QuantileSelection(all(group))
-        defer { selections[group] = selection }
-        return selection.select(p).map { .real($0) } ?? .null
-    }
-
-    /// Selects for several groups at once, in parallel.
-    func prepare(
-        _ chosen: [Int], _ shares: [Double],
-        _ parallel: (Int, @escaping @Sendable (Int) throws(Fault) -> Void) throws(Fault) -> Void
-    ) throws(Fault) {
-        seal()
-        guard chosen.count > 1, sorted.count > QuantileAccumulator.parallelMin else { return }
-        let lists = chosen.map { all($0) }
-        let found = Guarded<[Int: [Double: Double]]>([:])
-        try parallel(chosen.count) { (number) throws(Fault) in
-            var selection = QuantileSelection(lists[number])
-            var results: [Double: Double] = [:]
-            for share in shares.sorted() { results[share] = selection.select(share) }
-            let ready = results
-            found.withLock { $0[chosen[number]] = ready }
-        }
-        prepared = found.value
-    }
-
-    private static let parallelMin = 50_000
-
-    private func all(_ group: Int) -> [Double] {
-        var all: [Double] = []
-        add(group, to: &all)
-        for (part, groups) in others {
-            if let there = groups[group] { part.add(Int(there), to: &all) }
-        }
-        return all
-    }
-
-    var byteCount: Int {
-        // Sorting makes a second copy.
-        numbers.byteCount * 2 + groups.count * 4 + sorted.byteCount
-            + others.reduce(0) { $0 + $1.part.byteCount }
-    }
-}
-
-/// Numbers in as little memory as they allow: 4 bytes each as long as all are integers of 32 bits.
-struct NumberList: ~Copyable {
-    private var small = GrowableBuffer<Int32>()
-    private var large = GrowableBuffer<Double>()
-    private var isSmall = true
-
-    var count: Int { isSmall ? small.count : large.count }
-    /// What is used; as much again may be reserved.
-    var byteCount: Int { small.count * 4 + large.count * 8 }
-
-    mutating func append(_ number: Double) {
-        if isSmall { widen() }
-        large.append(number)
-    }
-
-    mutating func append(_ list: UnsafePointer<Int64>, nulls: UnsafePointer<UInt8>?, count: Int) {
-        if isSmall, appendSmall(list, nulls, count) { return }
-        if isSmall { widen() }
-        large.reserve(count)
-        for index in 0..<count {
-            if let nulls, nulls[index] != 0 { continue }
-            large.append(Double(list[index]))
-        }
-    }
-
-    /// False, and nothing appended, when a number does not fit.
-    private mutating func appendSmall(
-        _ list: UnsafePointer<Int64>, _ nulls: UnsafePointer<UInt8>?, _ count: Int
-    ) -> Bool {
-        small.reserve(count)
-        let start = small.count
-        let target = small.base
-        var place = start
-        var fits = true
-        for index in 0..<count {
-            let number = Int32(truncatingIfNeeded: list[index])
-            let isNull = nulls.map { $0[index] != 0 } ?? false
-            target[place] = number
-            fits = fits && (isNull || Int64(number) == list[index])
-            place &+= isNull ? 0 : 1
-        }
-        if fits { small.truncate(to: place) }
-        return fits
-    }
-
-    private mutating func widen() {
-        isSmall = false
-        large.reserve(small.count)
-        for index in 0..<small.count { large.append(Double(small.base[index])) }
-        small = GrowableBuffer<Int32>()
-    }
-
-    /// The same numbers, number i at `next[groups[i]]`, which then moves on.
-    func scattered(by groups: UnsafePointer<UInt32>, count: Int, next: inout [Int]) -> NumberList {
-        var list = NumberList()
-        list.isSmall = isSmall
-        func scatter<T: BitwiseCopyable>(_ source: UnsafePointer<T>, _ target: UnsafeMutablePointer<T>) {
-            next.withUnsafeMutableBufferPointer { next in
-                for index in 0..<count {
-                    let group = Int(groups[index])
-                    target[next[group]] = source[index]
-                    next[group] &+= 1
-                }
-            }
-        }
-        if isSmall {
-            list.small.resize(to: count, filling: 0)
-            scatter(small.base, list.small.base)
-        } else {
-            list.large.resize(to: count, filling: 0)
-            scatter(large.base, list.large.base)
-        }
-        return list
-    }
-
-    func add(_ range: Range<Int>, to all: inout [Double]) {
-        all.reserveCapacity(all.count + range.count)
-        if isSmall {
-            for index in range { all.append(Double(small.base[index])) }
-        } else {
-            all += UnsafeBufferPointer(start: large.base + range.lowerBound, count: range.count)
-        }
-    }
-}
-
-/// Linear interpolation between the two nearest ranks: rank p (n - 1), counted from 0. Numbers found before bound the
-/// search for the next.
-struct QuantileSelection {
-    private var values: [Double]
-    /// Places whose number is the one that sorting would put there; ascending. Numbers between two of them are too.
-    private var placed: [Int] = []
-
-    init(_ values: [Double]) { self.values = values }
-
-    mutating func select(_ p: Double) -> Double? {
-        if values.isEmpty { return nil }
-        let position = p * Double(values.count - 1)
-        let lower = Int(position.rounded(.down))
-        let low = nth(lower)
-        let fraction = position - Double(lower)
-        if fraction == 0 || lower + 1 >= values.count { return low }
-        let high = nth(lower + 1)
-        // Between equal infinities there is nothing to interpolate.
-        return low == high ? low : low + (high - low) * fraction
-    }
-
-    private mutating func nth(_ n: Int) -> Double {
-        let above = placed.firstIndex { $0 >= n } ?? placed.count
-        if above < placed.count, placed[above] == n { return values[n] }
-        let left = above > 0 ? placed[above - 1] + 1 : 0
-        let right = above < placed.count ? placed[above] - 1 : values.count - 1
-        placed.insert(n, at: above)
-        return values.withUnsafeMutableBufferPointer { Selecting.nth($0, n, left, right) }
     }
 }
 

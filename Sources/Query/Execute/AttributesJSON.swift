@@ -30,14 +30,7 @@ struct AttributesJSON {
         }
 
         @inline(__always)
-        func element(_ row: Int) -> UInt64 {
-            switch width {
-            case 1: UInt64(data.load(fromByteOffset: row, as: UInt8.self))
-            case 2: UInt64(data.load(fromByteOffset: row &* 2, as: UInt16.self))
-            case 4: UInt64(data.load(fromByteOffset: row &* 4, as: UInt32.self))
-            default: data.load(fromByteOffset: row &* 8, as: UInt64.self)
-            }
-        }
+        func element(_ row: Int) -> UInt64 { Vector.element(data, width, row) }
     }
 
     private struct Column {
@@ -46,18 +39,26 @@ struct AttributesJSON {
     }
 
     func texts(_ unit: ScanUnit, _ selection: Selection, _ loader: UnitLoader) throws(Fault) -> [SQLValue] {
-        let list = try loader.columns(unit, [.attributeList])[0].attributes
-        let found = try loader.columns(unit, list.map { .attribute($0) })
-        var columns: [Column] = []
-        let named = list.enumerated().map { (name: source.attributeName($0.element), index: $0.offset) }
-        for (name, index) in named.sorted(by: { Text($0.name) < Text($1.name) }) {
-            var prefix: [UInt8] = []
-            name.withBytes { JSONText.appendQuoted($0, &prefix) }
-            prefix.append(0x3a)
-            columns.append(Column(prefix: prefix, parts: found[index].parts.compactMap { Part($0.kind, $0.vector) }))
+        let list = try loader.columns(unit, [.attributeList])[0]
+        let found = try loader.columns(unit, list.attributes.map { .attribute($0) })
+        let columns = list.layout(named).map { attribute in
+            Column(
+                prefix: attribute.prefix,
+                parts: found[attribute.index].parts.compactMap { Part($0.kind, $0.vector) })
         }
         // The parts point into the vectors of `found`.
         return withExtendedLifetime(found) { objects(columns, selection) }
+    }
+
+    /// The attributes in order of name.
+    private func named(_ attributes: [UInt32]) -> [NamedAttribute] {
+        let names = attributes.map { Text(source.attributeName($0)) }
+        return names.indices.sorted { names[$0] < names[$1] }.map { index in
+            var prefix: [UInt8] = []
+            names[index].withBytes { JSONText.appendQuoted($0, &prefix) }
+            prefix.append(0x3a)
+            return NamedAttribute(index: index, prefix: prefix)
+        }
     }
 
     private func objects(_ columns: [Column], _ selection: Selection) -> [SQLValue] {

@@ -94,7 +94,7 @@ extension FilterNode {
             for node in nodes { try node.narrow(context) }
         case .id(let id, let hash, let column):
             try FilterNode.keep(id.shortHash, hash, context)
-            if context.selection.count > 0 { try FilterNode.confirm(id, column, context) }
+            if context.selection.count > 0 { try FilterNode.keep(id, column, context) }
         default:
             let verdicts = try self.verdicts(context)
             let kept = context.scratch.take(context.selection.count, of: UInt32.self)
@@ -146,32 +146,13 @@ extension FilterNode {
 }
 
 extension FilterNode {
-    private static func keep(_ hash: UInt32, _ column: Int, _ context: UnitContext) throws(Fault) {
+    /// Keeps the selected rows whose element of a column is this one.
+    private static func keep<T: BitwiseCopyable & Equatable>(
+        _ wanted: T, _ column: Int, _ context: UnitContext
+    ) throws(Fault) {
         guard let vector = try context.vector(column) else { return }
-        let hashes = vector.data.assumingMemoryBound(to: UInt32.self)
-        let selection = context.selection
-        let kept = context.scratch.take(selection.count, of: UInt32.self)
-        var count = 0
-        for index in 0..<selection.count {
-            let row = selection.row(index)
-            kept[count] = UInt32(truncatingIfNeeded: row)
-            count &+= hashes[row] == hash ? 1 : 0
-        }
-        context.selection = Selection(rows: kept, count: count)
-    }
-
-    private static func confirm(_ id: EventID, _ column: Int, _ context: UnitContext) throws(Fault) {
-        guard let vector = try context.vector(column) else { return }
-        let ids = vector.data.assumingMemoryBound(to: EventID.self)
-        let selection = context.selection
-        let kept = context.scratch.take(selection.count, of: UInt32.self)
-        var count = 0
-        for index in 0..<selection.count {
-            let row = selection.row(index)
-            kept[count] = UInt32(truncatingIfNeeded: row)
-            count &+= ids[row] == id ? 1 : 0
-        }
-        context.selection = Selection(rows: kept, count: count)
+        let elements = vector.data.assumingMemoryBound(to: T.self)
+        try context.keep { (row) throws(Fault) in elements[row] == wanted }
     }
 }
 
@@ -211,166 +192,6 @@ enum RowProgram {
             body(
                 index,
                 try slots.withUnsafeBufferPointer { (slots) throws(Fault) in try program.value(slots.baseAddress!) })
-        }
-    }
-}
-
-// MARK: - One column
-
-extension ColumnTest {
-    /// Keeps the selected rows whose value passes.
-    func narrow(_ vector: Vector, _ context: UnitContext) throws(Fault) {
-        switch vector.form {
-        case .absent:
-            if nullVerdict != 1 { context.selection = Selection(rows: nil, count: 0) }
-        case .codes(let dictionary):
-            switch vector.width {
-            case 1: try narrow(vector.data.assumingMemoryBound(to: UInt8.self), dictionary, context)
-            case 2: try narrow(vector.data.assumingMemoryBound(to: UInt16.self), dictionary, context)
-            default: try narrow(vector.data.assumingMemoryBound(to: UInt32.self), dictionary, context)
-            }
-        case .integers(let base):
-            if decides(vector, context) { return }
-            switch vector.width {
-            case 1: try narrow(vector.data.assumingMemoryBound(to: UInt8.self), base, vector.nulls, context)
-            case 2: try narrow(vector.data.assumingMemoryBound(to: UInt16.self), base, vector.nulls, context)
-            case 4: try narrow(vector.data.assumingMemoryBound(to: UInt32.self), base, vector.nulls, context)
-            default: try narrow(vector.data.assumingMemoryBound(to: UInt64.self), base, vector.nulls, context)
-            }
-        case .doubles:
-            let values = vector.data.assumingMemoryBound(to: Double.self)
-            let nulls = vector.nulls
-            try keep(context) { (row) throws(Fault) in
-                if let nulls, nulls[row] != 0 { return nullVerdict == 1 }
-                return try verdict(double: values[row]) == 1
-            }
-        case .ids:
-            try keep(context) { (row) throws(Fault) in try ColumnTest.verdict(program, vector.value(row)) == 1 }
-        }
-    }
-
-    /// Decides all rows of integers at once where their least and greatest say enough.
-    private func decides(_ vector: Vector, _ context: UnitContext) -> Bool {
-        guard case .intervals(let found, _) = numbers, nullVerdict != 1 else { return false }
-        guard let test = found, test.canMatch(least: vector.least, greatest: vector.greatest) else {
-            context.selection = Selection(rows: nil, count: 0)
-            return true
-        }
-        guard vector.nulls == nil else { return false }
-        if test.isComplement { return vector.greatest < test.lower || vector.least > test.upper }
-        return vector.least >= test.lower && vector.greatest <= test.upper
-    }
-
-    @inline(__always)
-    private func keep(_ context: UnitContext, _ holds: (Int) throws(Fault) -> Bool) throws(Fault) {
-        let selection = context.selection
-        let kept = context.scratch.take(selection.count, of: UInt32.self)
-        var count = 0
-        if let rows = selection.rows {
-            for index in 0..<selection.count {
-                let row = rows[index]
-                kept[count] = row
-                count &+= try holds(Int(row)) ? 1 : 0
-            }
-        } else {
-            for row in 0..<selection.count {
-                kept[count] = UInt32(truncatingIfNeeded: row)
-                count &+= try holds(row) ? 1 : 0
-            }
-            if count == selection.count { return }
-        }
-        context.selection = Selection(rows: kept, count: count)
-    }
-
-    private func narrow<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-        _ codes: UnsafeMutablePointer<T>, _ dictionary: VectorDictionary, _ context: UnitContext
-    ) throws(Fault) {
-        let table = context.scratch.take(dictionary.count + 1, of: UInt8.self)
-        if dictionary.count <= context.selection.count {
-            if try fill(table, dictionary, context) { return }
-            try keep(context) { (row) throws(Fault) in table[Int(codes[row])] == 1 }
-            return
-        }
-        table.update(repeating: 3, count: dictionary.count + 1)
-        try keep(context) { (row) throws(Fault) in
-            let code = Int(codes[row])
-            if table[code] == 3 { table[code] = try verdict(dictionary, UInt32(truncatingIfNeeded: code)) }
-            return table[code] == 1
-        }
-    }
-
-    /// The verdicts of all entries. True when they settle the matter: all alike.
-    private func fill(
-        _ table: UnsafeMutablePointer<UInt8>, _ dictionary: VectorDictionary, _ context: UnitContext
-    ) throws(Fault) -> Bool {
-        table[0] = nullVerdict
-        var passed = nullVerdict == 1 ? 1 : 0
-        let count = dictionary.count
-        if dictionary.isText, let search {
-            let (hit, miss): (UInt8, UInt8) = search.isNegated ? (0, 1) : (1, 0)
-            (table + 1).update(repeating: miss, count: count)
-            search.pattern.mark(dictionary.arena) { table[$0 &+ 1] = hit }
-            for code in 1..<count &+ 1 { passed &+= Int(table[code]) }
-        } else if dictionary.isText, let text {
-            for code in 0..<count {
-                let verdict = text(dictionary.bytes(UInt32(truncatingIfNeeded: code &+ 1)))
-                table[code &+ 1] = verdict
-                passed &+= verdict == 1 ? 1 : 0
-            }
-        } else {
-            for code in 0..<count {
-                table[code + 1] = try ColumnTest.verdict(program, dictionary.value(UInt32(code + 1)))
-                passed += table[code + 1] == 1 ? 1 : 0
-            }
-        }
-        if passed == 0 { context.selection = Selection(rows: nil, count: 0) }
-        return passed == 0 || passed == count + 1
-    }
-
-    private func narrow<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
-        _ values: UnsafeMutablePointer<T>, _ base: Int64, _ nulls: UnsafeMutablePointer<UInt8>?, _ context: UnitContext
-    ) throws(Fault) {
-        if case .intervals(let found, _) = numbers, nullVerdict != 1 {
-            guard let test = found else { return context.selection = Selection(rows: nil, count: 0) }
-            if let nulls {
-                try keep(context) { (row) throws(Fault) in
-                    nulls[row] == 0 && test.matches(base &+ Int64(truncatingIfNeeded: values[row]))
-                }
-            } else {
-                try keep(context) { (row) throws(Fault) in
-                    test.matches(base &+ Int64(truncatingIfNeeded: values[row]))
-                }
-            }
-            return
-        }
-        try keep(context) { (row) throws(Fault) in
-            if let nulls, nulls[row] != 0 { return nullVerdict == 1 }
-            return try verdict(integer: base &+ Int64(truncatingIfNeeded: values[row])) == 1
-        }
-    }
-
-    /// The verdict of every value.
-    func verdicts(_ values: Dense, _ scratch: Scratch, _ target: UnsafeMutablePointer<UInt8>) throws(Fault) {
-        switch values.form {
-        case .constant(let value): target.update(repeating: try ColumnTest.verdict(program, value), count: values.count)
-        case .codes(let codes, let dictionary):
-            let table = scratch.take(dictionary.count + 1, of: UInt8.self)
-            table.update(repeating: 3, count: dictionary.count + 1)
-            for index in 0..<values.count {
-                let code = Int(codes[index])
-                if table[code] == 3 { table[code] = try verdict(dictionary, UInt32(truncatingIfNeeded: code)) }
-                target[index] = table[code]
-            }
-        case .integers(let numbers):
-            for index in 0..<values.count {
-                target[index] = values.isNull(index) ? nullVerdict : try verdict(integer: numbers[index])
-            }
-        case .doubles(let numbers):
-            for index in 0..<values.count {
-                target[index] = values.isNull(index) ? nullVerdict : try verdict(double: numbers[index])
-            }
-        case .values(let list):
-            for index in 0..<values.count { target[index] = try ColumnTest.verdict(program, list[index]) }
         }
     }
 }

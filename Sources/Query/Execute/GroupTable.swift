@@ -6,37 +6,66 @@ import EventStoreCore
 final class GroupTable {
     let keyCount: Int
     private(set) var interners: [ValueInterner]
-    /// The codes of a group's keys, as bytes; a group's number is the code of its tuple.
+    /// Of any count of keys but one: their codes, as bytes; a group's number is the code of its tuple.
     private var tuples = StringTable(capacity: 64)
+    /// Of one key alone: its code by group, and group + 1 by code, 0 where there is none yet.
+    @exclusivity(unchecked) private var codes = GrowableBuffer<UInt32>()
+    @exclusivity(unchecked) private var byCode = GrowableBuffer<UInt32>()
     let accumulators: [any Accumulator]
 
     init(keyCount: Int, accumulators: [any Accumulator]) {
         self.keyCount = keyCount
         self.accumulators = accumulators
         interners = (0..<keyCount).map { _ in ValueInterner() }
-        if keyCount == 0 { addGroup([]) }
+        if keyCount == 0 {
+            addGroup([])
+            growStates()
+        }
     }
 
-    var count: Int { tuples.count }
+    var count: Int { keyCount == 1 ? codes.count : tuples.count }
     var byteCount: Int {
-        tuples.byteCount + interners.reduce(0) { $0 + $1.byteCount } + accumulators.reduce(0) { $0 + $1.byteCount }
+        tuples.byteCount + codes.byteCount + byCode.byteCount + interners.reduce(0) { $0 + $1.byteCount }
+            + accumulators.reduce(0) { $0 + $1.byteCount }
     }
 
+    /// The group of these codes, new or known.
     @discardableResult
     private func addGroup(_ codes: [UInt32]) -> UInt32 {
-        let group = codes.withUnsafeBytes { tuples.intern($0) }
-        for accumulator in accumulators { accumulator.grow(to: tuples.count) }
+        keyCount == 1 ? group(ofCode: codes[0]) : codes.withUnsafeBytes { tuples.intern($0) }
+    }
+
+    /// After groups were added, before anything is added to them.
+    private func growStates() { for accumulator in accumulators { accumulator.grow(to: count) } }
+
+    /// The group of a code of the only key.
+    @inline(__always)
+    private func group(ofCode code: UInt32) -> UInt32 {
+        if Int(code) < byCode.count, byCode.base[Int(code)] != 0 { return byCode.base[Int(code)] &- 1 }
+        return newGroup(ofCode: code)
+    }
+
+    @inline(never)
+    private func newGroup(ofCode code: UInt32) -> UInt32 {
+        let group = UInt32(truncatingIfNeeded: codes.count)
+        codes.append(code)
+        if Int(code) >= byCode.count { byCode.resize(to: Int(code) + 1, filling: 0) }
+        byCode.base[Int(code)] = group + 1
         return group
     }
 
     /// The group of these values, new or known.
     func group(_ values: [SQLValue]) -> Int {
-        Int(addGroup(zip(interners, values).map { $0.code($1) }))
+        let group = Int(addGroup(zip(interners, values).map { $0.code($1) }))
+        growStates()
+        return group
     }
 
-    func key(_ group: Int, _ number: Int) -> SQLValue {
-        let codes = tuples.bytes(group)
-        return interners[number].value(codes.loadUnaligned(fromByteOffset: number * 4, as: UInt32.self))
+    func key(_ group: Int, _ number: Int) -> SQLValue { interners[number].value(code(group, number)) }
+
+    private func code(_ group: Int, _ number: Int) -> UInt32 {
+        if keyCount == 1 { return codes.base[group] }
+        return tuples.bytes(group).loadUnaligned(fromByteOffset: number * 4, as: UInt32.self)
     }
 
     // MARK: Rows of a unit
@@ -58,6 +87,8 @@ final class GroupTable {
             groups.update(repeating: 0, count: count)
             return groups
         }
+        defer { growStates() }
+        if keyCount == 1, assign(shared: keys[0], groups) { return groups }
         let locals = keys.enumerated().map { local($0.element, interners[$0.offset], scratch) }
         var codes = locals[0].codes
         var size = locals[0].count
@@ -82,6 +113,22 @@ final class GroupTable {
             groups[index] = table[code]
         }
         return groups
+    }
+
+    /// By codes that units have in common, where a table of the unit's own would be large for its few rows; false when
+    /// there are none.
+    private func assign(shared key: Dense, _ groups: UnsafeMutablePointer<UInt32>) -> Bool {
+        guard case .codes(let codes, let dictionary) = key.form, dictionary.count * 4 > key.count,
+            let shared = dictionary.shared, interners[0].takes(shared)
+        else { return false }
+        let interner = interners[0]
+        withExtendedLifetime(shared) {
+            let map = shared.codes
+            for index in 0..<key.count {
+                groups[index] = group(ofCode: interner.code(shared: map[Int(codes[index])]))
+            }
+        }
+        return true
     }
 
     /// Pairs of codes as one code; condensed when there would be too many.
@@ -116,8 +163,10 @@ final class GroupTable {
         let count = key.count
         switch key.form {
         case .codes(let codes, let dictionary):
+            let shared = dictionary.shared.flatMap { interner.takes($0) ? $0 : nil }
             return LocalKey(codes: UnsafePointer(codes), count: dictionary.count + 1) { code in
                 if code == 0 { return 0 }
+                if let shared { return interner.code(shared: shared.codes[Int(code)]) }
                 if dictionary.isText { return interner.code(text: dictionary.bytes(code)) }
                 return interner.code(dictionary.value(code))
             }
@@ -168,13 +217,12 @@ final class GroupTable {
         map.reserveCapacity(other.count)
         var codes = [UInt32](repeating: 0, count: keyCount)
         for group in 0..<other.count {
-            let tuple = other.tuples.bytes(group)
             for number in 0..<keyCount {
-                let code = tuple.loadUnaligned(fromByteOffset: number * 4, as: UInt32.self)
-                codes[number] = interners[number].code(other.interners[number], code)
+                codes[number] = interners[number].code(other.interners[number], other.code(group, number))
             }
             map.append(addGroup(codes))
         }
+        growStates()
         for (mine, theirs) in zip(accumulators, other.accumulators) { mine.merge(theirs, map) }
     }
 }

@@ -51,7 +51,7 @@ struct GroupedResult {
 
     private func prepareQuantiles(_ chosen: [Int]) throws(Fault) {
         for (number, accumulator) in table.accumulators.enumerated() {
-            guard let quantiles = accumulator as? QuantileAccumulator, chosen.count <= 1000 else { continue }
+            guard let quantiles = accumulator as? QuantileAccumulator else { continue }
             let shares = grouped.calls.indices.compactMap { call -> Double? in
                 guard accumulators[call] == number, grouped.calls[call].arguments.count > 1,
                     case .literal(let share) = grouped.calls[call].arguments[1].node

@@ -170,7 +170,6 @@ package final class NativeQuery {
                 next.stop()
                 throw error
             }
-            crew.workers[number].groups?.accumulators.forEach { $0.seal() }
         }
         return min(units.count, next.taken)
     }

@@ -12,7 +12,7 @@ struct WorkCounts: Sendable {
 final class QueryWorker {
     let plan: NativePlan
     let context: UnitContext
-    private let filters: [(kind: Conjunct.Kind, node: FilterNode, columns: [Int])]
+    private var filters: [RowCondition]
     private let keyNodes: [DenseNode]
     private let inputs: [AggregateInput]
     let itemNodes: [DenseNode]
@@ -25,6 +25,24 @@ final class QueryWorker {
     /// Bytes of groups that the query's sum knows of.
     var reportedBytes = 0
 
+    /// A part of WHERE, and how many of the rows it was asked of it kept so far.
+    private struct RowCondition {
+        var kind: Conjunct.Kind
+        var node: FilterNode
+        var columns: [Int]
+        var cost: Int
+        var asked = 0
+        var kept = 0
+
+        private static let cheapMax = 4
+
+        /// Dear conditions come after the cheap ones, and of the cheap ones those first that few rows pass.
+        var rank: (cost: Int, share: Double) {
+            if cost > RowCondition.cheapMax { return (cost, 0) }
+            return (0, asked == 0 ? 0.5 : Double(kept) / Double(asked))
+        }
+    }
+
     /// An accumulator, and what feeds it.
     private struct AggregateInput {
         var accumulator: any Accumulator
@@ -35,15 +53,15 @@ final class QueryWorker {
     init(_ plan: NativePlan, _ source: any ScanSource, _ environment: QueryEnvironment) throws(Fault) {
         self.plan = plan
         let compiler = Compiler(source, environment.zones)
-        var filters: [(kind: Conjunct.Kind, node: FilterNode, columns: [Int])] = []
+        var filters: [RowCondition] = []
         for conjunct in plan.conjuncts {
             let node = try compiler.filter(conjunct.expression)
             var columns = compiler.numbers(in: conjunct.expression)
             // Ids themselves are read only where their hash was found.
             if case .id(_, let hash, _) = node { columns = [hash] }
-            filters.append((conjunct.kind, node, columns))
+            filters.append(RowCondition(kind: conjunct.kind, node: node, columns: columns, cost: node.cost))
         }
-        filters.sort { $0.node.cost < $1.node.cost }
+        filters.sort { $0.cost < $1.cost }
         var late: [Int] = []
         func node(_ expression: Expression) throws(Fault) -> DenseNode {
             late += compiler.numbers(in: expression)
@@ -95,13 +113,16 @@ final class QueryWorker {
     ///
     /// - Parameter loadsLate: whether columns of the result are read along with those of the conditions.
     func filter(_ unit: ScanUnit, loadsLate: Bool) throws(Fault) -> Bool {
-        let active = filters.filter { !holds($0.kind, unit) }
-        var columns = Set(active.flatMap(\.columns))
+        let active = filters.indices.filter { !holds(filters[$0].kind, unit) }
+            .sorted { filters[$0].rank < filters[$1].rank }
+        var columns = Set(active.flatMap { filters[$0].columns })
         if loadsLate { columns.formUnion(lateColumns) }
         try context.begin(unit, loading: columns.sorted())
         counts.rowsScanned += context.selection.count
-        for filter in active {
-            try filter.node.narrow(context)
+        for number in active {
+            filters[number].asked += context.selection.count
+            try filters[number].node.narrow(context)
+            filters[number].kept += context.selection.count
             if context.selection.count == 0 { return false }
         }
         return context.selection.count > 0

@@ -103,6 +103,8 @@ package protocol ScanSource: AnyObject, Sendable {
     func typeNumber(_ name: Text) -> UInt32?
     func attributeNumber(_ name: String) -> UInt32?
     func entityName(_ number: UInt32) -> String
+    /// Calls `body` with the name of each entity, in order: where there are many, and bytes will do.
+    func withEntityNames(_ numbers: [UInt32], _ body: (UnsafeRawBufferPointer) -> Void)
     func typeName(_ number: UInt32) -> String
     func attributeName(_ number: UInt32) -> String
     /// Number of events by entity, type or in all, from the totals; `nil` when rows must be looked at.

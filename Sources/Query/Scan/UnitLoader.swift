@@ -180,16 +180,24 @@ final class LoadRun {
             let key = info.columns[number]
             if key.attribute < attribute.attribute { continue }
             if key.attribute > attribute.attribute { return }
-            let column = try scanner.column(block, at: number)
-            builder(attribute, key.kind).append(column, at: rows, rows: info.rows)
+            let target = builder(attribute, key.kind)
+            if info.shapesInOrder {
+                target.append(try scanner.values(block, at: number), number, of: info, at: rows)
+            } else {
+                target.append(try scanner.column(block, at: number), at: rows, rows: info.rows)
+            }
         }
     }
 
     private func addTypes(
         _ info: ScannedBlock, _ scanner: BlockScanner, _ block: Int, _ target: UnsafeMutablePointer<UInt32>
     ) throws(Fault) {
-        if info.shapes.count == 1 {
-            target.update(repeating: typeCode(info.shapes[0].type), count: info.rows)
+        if info.shapesInOrder {
+            var row = 0
+            for shape in info.shapes {
+                (target + row).update(repeating: typeCode(shape.type), count: shape.rows)
+                row += shape.rows
+            }
             return
         }
         let codes = try scanner.shapeCodes(block)
@@ -259,13 +267,10 @@ final class LoadRun {
 
     private func entityVector(_ source: any ScanSource) -> Vector {
         let dictionary = DictionaryBuilder()
-        var known: [UInt32: UInt32] = [:]
         var runs: [(code: UInt32, rows: Int)] = []
         runs.reserveCapacity(entityRuns.count)
-        for run in entityRuns {
-            let code = known[run.entity] ?? source.entityName(run.entity).withBytes { dictionary.intern($0) }
-            known[run.entity] = code
-            runs.append((code, run.rows))
+        source.withEntityNames(entityRuns.map(\.entity)) { name in
+            runs.append((dictionary.intern(name), entityRuns[runs.count].rows))
         }
         return .runs(runs, dictionary.finish(), count: rows)
     }

@@ -46,6 +46,35 @@ final class VectorBuilder {
         }
     }
 
+    /// The values of the n-th column of a block whose shapes are in order: rows that have it stand together.
+    func append(_ values: BlockColumn.Values, _ column: Int, of block: ScannedBlock, at row: Int) {
+        precondition(row + block.rows <= capacity)
+        if case .strings(let strings) = values { forgetEntries(strings) }
+        var row = row
+        var first = 0
+        for shape in block.shapes {
+            if shape.hasColumn(column) {
+                append(values, from: first, at: row, rows: shape.rows)
+                first += shape.rows
+            }
+            row += shape.rows
+        }
+    }
+
+    /// A run of rows whose values begin with the one of this number.
+    @inline(__always)
+    private func append(_ values: BlockColumn.Values, from first: Int, at row: Int, rows: Int) {
+        switch values {
+        case .strings(let strings): fill(strings, nil, from: first, row, rows)
+        case .integers(let values):
+            if let numbers { place(values + first, nil, row, rows, numbers) { $0 } }
+        case .bools(let values):
+            if let numbers { place(values + first, nil, row, rows, numbers) { $0 ? 1 : 0 } }
+        case .doubles(let values):
+            if let numbers { place(values + first, nil, row, rows, numbers) { Int64(bitPattern: $0.bitPattern) } }
+        }
+    }
+
     /// A block's column that every row has.
     func append(_ values: UnsafePointer<Int64>, at row: Int, rows: Int) {
         precondition(row + rows <= capacity)
@@ -72,17 +101,30 @@ final class VectorBuilder {
     }
 
     private func append(_ strings: StringColumn, _ dense: UnsafePointer<Int32>?, _ row: Int, _ rows: Int) {
+        forgetEntries(strings)
+        fill(strings, dense, from: 0, row, rows)
+    }
+
+    /// No entry of the column has a code yet. They may be those of a shared vocabulary, many more than a block uses, so
+    /// codes are looked up when first met.
+    private func forgetEntries(_ strings: StringColumn) {
+        if strings.isDistinct { return }
+        entryCodes.truncate(to: 0)
+        entryCodes.resize(to: strings.entryCount, filling: 0)
+    }
+
+    /// Codes of rows whose values `dense` names, or else are those from `first` on.
+    private func fill(
+        _ strings: StringColumn, _ dense: UnsafePointer<Int32>?, from first: Int, _ row: Int, _ rows: Int
+    ) {
         guard let codes else { return }
         if strings.isDistinct {
             for index in 0..<rows {
-                let place = dense.map { Int($0[index]) } ?? index
+                let place = dense.map { Int($0[index]) } ?? first &+ index
                 if place >= 0 { codes[row &+ index] = dictionary.intern(strings.entries[place].bytes) }
             }
             return
         }
-        // Entries of a shared vocabulary may be many more than a block uses, so codes are looked up when first met.
-        entryCodes.truncate(to: 0)
-        entryCodes.resize(to: strings.entryCount, filling: 0)
         let known = entryCodes.base
         let source = strings.codes
         for index in 0..<rows {
@@ -91,7 +133,7 @@ final class VectorBuilder {
                 place = Int(dense[index])
                 if place < 0 { continue }
             } else {
-                place = index
+                place = first &+ index
             }
             let entry = Int(source[place])
             var code = known[entry]

@@ -13,6 +13,14 @@ enum UnitColumnID: Hashable, Sendable {
     case attributeList
 }
 
+/// An attribute as it begins in JSON.
+struct NamedAttribute: Sendable {
+    /// Its place in the list of attributes.
+    var index: Int
+    /// The name in quotes, and a colon.
+    var prefix: [UInt8]
+}
+
 /// What was read of a column: one vector, and for attributes the vectors of each kind behind it.
 final class UnitColumn: Sendable {
     let vector: Vector
@@ -20,6 +28,8 @@ final class UnitColumn: Sendable {
     let parts: [(kind: ValueKind, vector: Vector)]
     /// Of `attributeList`.
     let attributes: [UInt32]
+    /// Of `attributeList`: the attributes in order of name, once they were asked for.
+    private let layout = Mutex<[NamedAttribute]?>(nil)
 
     init(_ vector: Vector, parts: [(kind: ValueKind, vector: Vector)] = [], attributes: [UInt32] = []) {
         self.vector = vector
@@ -27,8 +37,17 @@ final class UnitColumn: Sendable {
         self.attributes = attributes
     }
 
+    /// The attributes in order of name; made by the first who asks.
+    func layout(_ make: ([UInt32]) -> [NamedAttribute]) -> [NamedAttribute] {
+        layout.withLock { known in
+            let found = known ?? make(attributes)
+            known = found
+            return found
+        }
+    }
+
     var byteCount: Int {
-        var bytes = 200 + attributes.count * 4 + vector.byteCount
+        var bytes = 200 + attributes.count * 100 + vector.byteCount
         if parts.count > 1 { bytes += parts.reduce(0) { $0 + $1.vector.byteCount } }
         return bytes
     }
@@ -65,19 +84,28 @@ package final class ColumnCache: Sendable {
         var free: [Int] = []
         var hand = 0
         var bytes = 0
+        /// Bytes evicted since texts were last forgotten.
+        var evicted = 0
     }
 
     private let state = Mutex(State())
     private let budget: Int
+    /// Texts of the columns, so that they have the same codes in all units.
+    private let texts: TextLedger
 
-    package init(budget: Int) { self.budget = budget }
+    package init(budget: Int) {
+        self.budget = budget
+        texts = TextLedger(budget: budget / 4)
+    }
 
-    package var byteCount: Int { state.withLock { $0.bytes } }
+    package var byteCount: Int { state.withLock { $0.bytes } + texts.byteCount }
 
     /// What is known of these columns, in their order.
     func find(_ unit: UnitKey, _ columns: [UnitColumnID]) -> [UnitColumn?] {
         state.withLock { state in
-            columns.map { column in
+            // Texts may have grown since.
+            makeRoom(0, &state)
+            return columns.map { column in
                 guard let place = state.index[Key(unit: unit, column: column)] else { return nil }
                 state.slots[place]?.wasUsed = true
                 return state.slots[place]?.column
@@ -88,16 +116,30 @@ package final class ColumnCache: Sendable {
     func add(_ unit: UnitKey, _ column: UnitColumnID, _ value: UnitColumn) {
         let bytes = value.byteCount
         guard bytes < budget / 4 else { return }
+        if case .codes(let dictionary) = value.vector.form { dictionary.share(texts, column) }
         state.withLock { state in
             let key = Key(unit: unit, column: column)
             if state.index[key] != nil { return }
-            while state.bytes + bytes > budget, !state.index.isEmpty { ColumnCache.evictOne(&state) }
+            makeRoom(bytes, &state)
             let slot = Slot(key: key, column: value, bytes: bytes, wasUsed: true)
             let place = state.free.popLast() ?? state.slots.count
             if place == state.slots.count { state.slots.append(slot) } else { state.slots[place] = slot }
             state.index[key] = place
             state.bytes += bytes
         }
+    }
+
+    private func makeRoom(_ bytes: Int, _ state: inout State) {
+        let before = state.bytes
+        while state.bytes + texts.byteCount + bytes > budget, !state.index.isEmpty { ColumnCache.evictOne(&state) }
+        state.evicted += before - state.bytes
+        // As much was evicted as there ever is: most texts are of columns that are gone.
+        if state.evicted > budget { forgetTexts(&state) }
+    }
+
+    private func forgetTexts(_ state: inout State) {
+        texts.reset()
+        state.evicted = 0
     }
 
     private static func evictOne(_ state: inout State) {
@@ -122,6 +164,7 @@ package final class ColumnCache: Sendable {
     /// Forgets all of these segments; `nil` is everything.
     package func purge(segments: Set<Int64>? = nil) {
         state.withLock { state in
+            forgetTexts(&state)
             guard let segments else {
                 state = State()
                 return

@@ -5,6 +5,7 @@
 // are codes too; the dictionary then holds numbers beside texts.
 
 import EventStoreCore
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -41,18 +42,20 @@ final class DictionaryBuilder {
 
 /// The distinct values behind the codes of a vector; code 0 is NULL and has no entry.
 ///
-/// `@unchecked Sendable`: immutable once made; its memory is its own.
+/// `@unchecked Sendable`: immutable once made, but for what is shared, behind a lock; its memory is its own.
 package final class VectorDictionary: @unchecked Sendable {
     /// Texts, that of code c at c - 1; empty in a dictionary of mixed values.
     let arena: TextArena
     /// All entries of a dictionary in which not all are texts.
     let values: [SQLValue]?
     let byteCount: Int
+    private let sharing = Mutex(DictionarySharing())
 
     init(bytes: UnsafeBufferPointer<UInt8>, offsets: UnsafeBufferPointer<Int>) {
         arena = TextArena(copying: bytes, offsets)
         values = nil
-        byteCount = arena.byteCount
+        // As many codes may come to be shared.
+        byteCount = arena.byteCount + offsets.count * MemoryLayout<UInt32>.stride
     }
 
     init(values: [SQLValue]) {
@@ -72,6 +75,14 @@ package final class VectorDictionary: @unchecked Sendable {
     /// Only of a dictionary of texts, and not of code 0.
     @inline(__always)
     func bytes(_ code: UInt32) -> UnsafeRawBufferPointer { arena.bytes(Int(code) &- 1) }
+
+    /// From now on its texts may have codes in common with the others of the column.
+    func share(_ ledger: TextLedger, _ column: UnitColumnID) {
+        if isText { sharing.withLock { $0 = DictionarySharing(ledger, column) } }
+    }
+
+    /// Codes that mean the same in other dictionaries of the column, if it has them.
+    var shared: SharedCodes? { isText ? sharing.withLock { $0.codes(of: arena) } : nil }
 
     func value(_ code: UInt32) -> SQLValue {
         if code == 0 { return .null }
@@ -144,7 +155,11 @@ package final class Vector: @unchecked Sendable {
     }
 
     @inline(__always)
-    func element(_ row: Int) -> UInt64 {
+    func element(_ row: Int) -> UInt64 { Vector.element(data, width, row) }
+
+    /// - Parameter width: bytes of an element.
+    @inline(__always)
+    static func element(_ data: UnsafeMutableRawPointer, _ width: Int, _ row: Int) -> UInt64 {
         switch width {
         case 1: UInt64(data.load(fromByteOffset: row, as: UInt8.self))
         case 2: UInt64(data.load(fromByteOffset: row &* 2, as: UInt16.self))
@@ -265,7 +280,7 @@ extension Vector {
         return .codes(codes, VectorDictionary(values: interner.allValues), count: count)
     }
 
-    /// The codes of the rows that are not NULL here, by the interner's values.
+    /// The codes of the rows that are not NULL here, by the interner's values. Codes of all other rows stay.
     private func addCodes(to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner) {
         switch form {
         case .absent, .ids: return
@@ -277,43 +292,58 @@ extension Vector {
             default: addCodes(of: data.assumingMemoryBound(to: UInt64.self), to: codes, interner)
             }
         case .doubles:
-            for row in 0..<count {
-                if let nulls, nulls[row] != 0 { continue }
+            for row in 0..<count where nulls.map({ $0[row] == 0 }) ?? true {
                 codes[row] = interner.codeOfIdentical(value(row))
             }
         }
     }
 
-    /// By element, each looked up once where elements are small.
     private func addCodes<T: FixedWidthInteger & UnsignedInteger>(
         of elements: UnsafeMutablePointer<T>, to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner
     ) {
-        let isCoded = if case .codes = form { true } else { false }
-        let size: Int
         switch form {
-        case .codes(let dictionary): size = dictionary.count + 1
-        default:
+        case .codes(let dictionary): addCodes(of: elements, dictionary, to: codes, interner)
+        case .integers(let base):
             let range = UInt64(bitPattern: greatest &- least)
-            size = range < 1 << 16 ? Int(range) + 1 : 0
-        }
-        func code(_ element: Int) -> UInt32 {
-            switch form {
-            case .codes(let dictionary): interner.codeOfIdentical(dictionary.value(UInt32(element)))
-            case .integers(let base): interner.code(integer: base &+ Int64(element))
-            default: 0
+            if range < 1 << 16 {
+                addCodes(of: elements, base, range: Int(range) + 1, to: codes, interner)
+            } else {
+                for row in 0..<count where nulls.map({ $0[row] == 0 }) ?? true {
+                    codes[row] = interner.code(integer: base &+ Int64(truncatingIfNeeded: elements[row]))
+                }
             }
+        case .absent, .doubles, .ids: return
         }
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: max(size, 1)) { known in
+    }
+
+    /// Codes become others: each entry of the dictionary is looked up once.
+    @inline(__always)
+    private func addCodes<T: FixedWidthInteger & UnsignedInteger>(
+        of elements: UnsafeMutablePointer<T>, _ dictionary: VectorDictionary,
+        to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner
+    ) {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: dictionary.count + 1) { codeOf in
+            codeOf[0] = 0
+            for code in 1..<codeOf.count { codeOf[code] = interner.codeOfIdentical(dictionary.value(UInt32(code))) }
+            guard let codeOf = codeOf.baseAddress else { return }
+            // Rows are NULL in all parts but one, and NULL is 0.
+            for row in 0..<count { codes[row] |= codeOf[Int(truncatingIfNeeded: elements[row])] }
+        }
+    }
+
+    /// Of integers in a small range, each that occurs is looked up once.
+    @inline(__always)
+    private func addCodes<T: FixedWidthInteger & UnsignedInteger>(
+        of elements: UnsafeMutablePointer<T>, _ base: Int64, range: Int,
+        to codes: UnsafeMutablePointer<UInt32>, _ interner: ValueInterner
+    ) {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: range) { known in
             known.update(repeating: 0)
+            guard let known = known.baseAddress else { return }
             for row in 0..<count {
                 if let nulls, nulls[row] != 0 { continue }
                 let element = Int(truncatingIfNeeded: elements[row])
-                if isCoded, element == 0 { continue }
-                if size == 0 {
-                    codes[row] = code(element)
-                    continue
-                }
-                if known[element] == 0 { known[element] = code(element) }
+                if known[element] == 0 { known[element] = interner.code(integer: base &+ Int64(element)) }
                 codes[row] = known[element]
             }
         }

@@ -27,8 +27,24 @@ struct AuditActor: Codable, Sendable, Equatable {
     var process: Int32
     var program: String
 
-    /// This process.
-    static let own = AuditActor(
+    /// Whoever this work is done for: this process, or the one that asked over the control socket.
+    static var own: AuditActor { current ?? process }
+    @TaskLocal static var current: AuditActor?
+
+    init(user: String, userID: UInt32, process: Int32, program: String) {
+        self.user = user
+        self.userID = userID
+        self.process = process
+        self.program = program
+    }
+
+    /// A process at the other end of a local socket.
+    init(peer: (user: UInt32, process: Int32)) {
+        let name = getpwuid(peer.user).map { String(cString: $0.pointee.pw_name) } ?? "#\(peer.user)"
+        self.init(user: name, userID: peer.user, process: peer.process, program: AuditActor.process.program)
+    }
+
+    private static let process = AuditActor(
         user: getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "#\(getuid())", userID: getuid(),
         process: ProcessInfo.processInfo.processIdentifier, program: ProcessInfo.processInfo.processName)
 }

@@ -1,0 +1,89 @@
+/// A change of a store as a value: what any process asks for and the holder of the writer's lock carries out.
+///
+/// Run one with ``StoreAdministration/perform(_:at:key:options:progress:)``: it opens the store for writing, or where
+/// another process has it open already, lets that one do it.
+public enum StoreOperation: Codable, Sendable {
+    case addEntity(name: String, plan: String?, reason: String?)
+    case setEntityPlan(name: String, plan: String?, days: Int?, reason: String?)
+    case renameEntity(name: String, to: String, reason: String?)
+    case suspendEntity(name: String, reason: String?)
+    case resumeEntity(name: String, reason: String?)
+    case cancelEntity(name: String, eraseAfterMs: Int64?, reason: String?)
+    case eraseEntity(name: String, reason: String?)
+    case setPlan(Plan)
+    case sweep(dryRun: Bool, confirmed: Bool)
+    case compact
+    case flush
+}
+
+/// What an operation gives back.
+public enum OperationResult: Codable, Sendable {
+    case done
+    case swept(SweepReport)
+    case erased(ErasureReport)
+    case compacted(CompactReport)
+}
+
+/// Changing a store whoever holds it.
+public enum StoreAdministration {
+    /// Carries out an operation: in this process when nobody writes to the store, else in the process that does, over
+    /// the socket in the store's directory. Durable when it returns.
+    ///
+    /// - Parameter progress: the share done, from 0 to 1, of operations that take long.
+    /// - Throws: what the operation throws; `locked` when the holder does not answer, naming it.
+    public static func perform(
+        _ operation: StoreOperation, at path: String, key: KeySource, options: OpenOptions = OpenOptions(),
+        progress: (@Sendable (Double) -> Void)? = nil
+    ) throws(EventStoreError) -> OperationResult {
+        do throws(EventStoreError) {
+            let store = try BlockingEventStore.open(at: path, key: key, options: options)
+            let result: Result<OperationResult, EventStoreError>
+            do throws(EventStoreError) {
+                result = .success(try store.perform(operation, progress: progress))
+            } catch {
+                result = .failure(error)
+            }
+            if case .failure = result { try? store.close() } else { try store.close() }
+            return try result.get()
+        } catch {
+            guard error.code == .locked else { throw error }
+            return try beside(error, operation, path, key, options, progress)
+        }
+    }
+
+    private static func beside(
+        _ locked: EventStoreError, _ operation: StoreOperation, _ path: String, _ key: KeySource,
+        _ options: OpenOptions, _ progress: (@Sendable (Double) -> Void)?
+    ) throws(EventStoreError) -> OperationResult {
+        // Whoever asks for a change has to have the key, as if nobody held the store.
+        var reading = options
+        reading.mode = .readOnly
+        try BlockingEventStore.open(at: path, key: key, options: reading).close()
+        guard let client = ControlClient(store: path) else { throw locked }
+        return try client.perform(operation, locked: locked, progress: progress)
+    }
+}
+
+extension BlockingEventStore {
+    /// Carries out an operation in this process, which has the store open for writing.
+    public func perform(
+        _ operation: StoreOperation, progress: (@Sendable (Double) -> Void)? = nil
+    ) throws(EventStoreError) -> OperationResult {
+        switch operation {
+        case .addEntity(let name, let plan, let reason): try addEntity(name, plan: plan, reason: reason)
+        case .setEntityPlan(let name, let plan, let days, let reason):
+            try setPlan(ofEntity: name, plan: plan, days: days, reason: reason)
+        case .renameEntity(let name, let new, let reason): try renameEntity(name, to: new, reason: reason)
+        case .suspendEntity(let name, let reason): try suspendEntity(name, reason: reason)
+        case .resumeEntity(let name, let reason): try resumeEntity(name, reason: reason)
+        case .cancelEntity(let name, let eraseAfterMs, let reason):
+            try cancelEntity(name, eraseAfterMs: eraseAfterMs, reason: reason)
+        case .eraseEntity(let name, let reason): return .erased(try eraseEntity(name, reason: reason))
+        case .setPlan(let plan): try setPlan(plan)
+        case .sweep(let dryRun, let confirmed): return .swept(try sweep(dryRun: dryRun, confirmed: confirmed))
+        case .compact: return .compacted(try compact(progress: progress))
+        case .flush: try flush()
+        }
+        return .done
+    }
+}
