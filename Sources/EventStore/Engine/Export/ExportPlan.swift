@@ -99,7 +99,7 @@ final class ExportPlan: @unchecked Sendable {
     }
 
     private static func days(_ partition: ClosedRange<Int64>) -> [(start: Int64, times: ClosedRange<Int64>)] {
-        stride(from: partition.lowerBound, through: partition.upperBound, by: Limits.msPerDay).map {
+        stride(from: partition.lowerBound, through: partition.upperBound, by: Int(Limits.msPerDay)).map {
             (start: $0, times: $0...$0 + Limits.msPerDay - 1)
         }
     }

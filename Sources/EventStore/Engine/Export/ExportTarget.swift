@@ -15,11 +15,11 @@ final class ExportFile: @unchecked Sendable {
     let name: String
     private(set) var byteCount = 0
     var events = 0
-    private let handle: (any FileHandle)?
+    private let handle: (any EventStoreCore.FileHandle)?
     private let stream: (@Sendable (UnsafeRawBufferPointer) throws -> Void)?
     private let hash = SHA256Stream()
 
-    init(_ handle: any FileHandle, name: String) {
+    init(_ handle: any EventStoreCore.FileHandle, name: String) {
         self.name = name
         self.handle = handle
         stream = nil
@@ -116,7 +116,7 @@ struct ExportTarget {
     }
 
     /// The path of a part while it is written: the file itself, or one in the directory.
-    func create(_ name: String?) throws(Fault) -> any FileHandle {
+    func create(_ name: String?) throws(Fault) -> any EventStoreCore.FileHandle {
         guard let name else { return try files.create(temporary) }
         let full = Path.join(temporary, name)
         if try files.status(Path.parent(full)) == nil { try files.makeDirectory(Path.parent(full)) }
