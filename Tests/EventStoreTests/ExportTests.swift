@@ -101,7 +101,7 @@ import Testing
                 expectSame(found, events, "\(format) seed \(seed)")
             }
             try checkManifest(report, target, format, events)
-            #expect(try store.auditRecords().contains { $0.operation == "export" })
+            #expect(try store.auditRecords(after: 0).contains { $0.operation == "export" })
             try store.close()
         }
     }
