@@ -77,7 +77,8 @@ package final class ExchangeFileWriter: @unchecked Sendable {
     package init(_ path: String, _ columns: [ExchangeColumn], info: [(name: String, value: String)]) throws(Fault) {
         guard columns.count + ExchangeFile.fixed.count <= ExchangeFile.columnsMax else {
             throw Fault(
-                .limit, "a table of SQLite has at most \(ExchangeFile.columnsMax) columns, and these events have "
+                .limit,
+                "a table of SQLite has at most \(ExchangeFile.columnsMax) columns, and these events have "
                     + "\(columns.count) attributes; export to ndjson or parquet, or filter by entity or type")
         }
         self.path = path
@@ -123,7 +124,9 @@ package final class ExchangeFileWriter: @unchecked Sendable {
         defer { sqlite3_finalize(statement) }
         for row in rows {
             for (place, text) in row.enumerated() {
-                Array(text.utf8).withUnsafeBytes { ExchangeFileWriter.bind(statement, Int32(place + 1), $0, copies: true) }
+                Array(text.utf8).withUnsafeBytes {
+                    ExchangeFileWriter.bind(statement, Int32(place + 1), $0, copies: true)
+                }
             }
             try step(statement)
         }

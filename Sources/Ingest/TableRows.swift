@@ -159,7 +159,9 @@ package struct TableRows: ~Copyable {
     package mutating func add(_ attribute: UInt32, text: UnsafeRawBufferPointer) {
         guard text.count <= Limits.valueBytesMax else { return refuse(.valueTooLong) }
         guard TextScan.isUTF8(text) else { return refuse(.badUTF8) }
-        if hasRoom(attribute) { row.addText(attribute, .string, text.baseAddress ?? UnsafeRawPointer(arrays.base), text.count) }
+        if hasRoom(attribute) {
+            row.addText(attribute, .string, text.baseAddress ?? UnsafeRawPointer(arrays.base), text.count)
+        }
     }
 
     /// The text of a UUID.

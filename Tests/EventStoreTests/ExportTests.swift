@@ -14,11 +14,14 @@ import Testing
     static func events(_ random: inout SeededGenerator, count: Int) -> [Event] {
         let names = [
             "id", "type", "entity", "timestamp", "sequence", "received", "attributes", "day", "event_id", "event_type",
-            "attributes.id", "labels.id", "a", "A", "a:string", "a:integer", "x,y", "q\"q", "line\nbreak", "é", "status",
+            "attributes.id", "labels.id", "a", "A", "a:string", "a:integer", "x,y", "q\"q", "line\nbreak", "é",
+            "status",
             "req.method",
         ]
         let texts =
-            NDJSONTests.texts + ["", "a,b", "\"", "\"\"", "x\r\ny", "\n", "\r", "true", "12", "-0.5", " lead", "trail ", "[1]"]
+            NDJSONTests.texts + [
+                "", "a,b", "\"", "\"\"", "x\r\ny", "\n", "\r", "true", "12", "-0.5", " lead", "trail ", "[1]",
+            ]
         return (0..<count).map { number in
             var attributes: [String: AttributeValue] = [:]
             for _ in 0..<Int.random(in: 0...6, using: &random) {
@@ -28,7 +31,8 @@ import Testing
                 case 1: attributes[name] = .integer(random.pick(NDJSONTests.integers))
                 case 2: attributes[name] = .double(random.pick(NDJSONTests.doubles))
                 case 3: attributes[name] = .bool(random.chance(1, of: 2))
-                default: attributes[name] = .json(random.pick(["[]", "[1,\"x\",[true,null]]", "[\"a,b\",{\"k\":-1.5e3}]"]))
+                default:
+                    attributes[name] = .json(random.pick(["[]", "[1,\"x\",[true,null]]", "[\"a,b\",{\"k\":-1.5e3}]"]))
                 }
             }
             if number == 7 { for index in 0..<230 { attributes["wide.\(index)"] = .integer(Int64(index)) } }

@@ -23,7 +23,8 @@ struct CSVRows: TextRows {
         bytes.append(0x0a)
         guard bytes.count <= Limits.lineBytesMax else {
             throw Fault(
-                .limit, "a CSV header of \(columns.columns.count) attributes is longer than a line may be; "
+                .limit,
+                "a CSV header of \(columns.columns.count) attributes is longer than a line may be; "
                     + "export to ndjson or parquet, or filter by entity or type")
         }
         return bytes

@@ -96,7 +96,8 @@ final class ExportReader {
                 if !rows.isEmpty { try memory(batch, rows) }
             }
         case .segment(let handle, let entries, let slice):
-            let isWhole = handle.info.minSequence >= sequences.lowerBound
+            let isWhole =
+                handle.info.minSequence >= sequences.lowerBound
                 && handle.info.maxSequence < sequences.upperBound
             var failure: Fault?
             try scan.forEachBlock(handle, entries, slice: slice, times: { $0 }) { (source, rows) throws(Fault) in

@@ -17,7 +17,8 @@ struct ExportTally {
         var last = Key(entity: 0, day: 0)
         for row in 0..<rows.rowCount {
             let key = Key(
-                entity: rows.entityNumbers[Int(rows.entity.base[row])], day: CivilDate.day(ms: rows.timestamp.base[row]))
+                entity: rows.entityNumbers[Int(rows.entity.base[row])], day: CivilDate.day(ms: rows.timestamp.base[row])
+            )
             if key == last {
                 run += 1
                 continue

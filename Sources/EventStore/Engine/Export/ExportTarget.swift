@@ -95,7 +95,8 @@ struct ExportTarget {
     private func check() throws(Fault) {
         guard let status = try files.status(path) else { return }
         guard replaces else {
-            throw Fault(.exists, "something is there already; choose another path or use --force", at: .init(file: path))
+            throw Fault(
+                .exists, "something is there already; choose another path or use --force", at: .init(file: path))
         }
         guard status.isDirectory else { return }
         guard isDirectory, try files.status(Path.join(path, ExportTarget.manifestInside)) != nil else {

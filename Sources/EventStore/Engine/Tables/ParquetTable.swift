@@ -53,10 +53,12 @@ final class ParquetTable: TableSource {
         }
         let missing =
             !fields.contains(.timestamp)
-            ? "timestamp" : !fields.contains(.type) ? "type" : !fields.contains(.entity) && !hasDefaultEntity ? "entity" : nil
+            ? "timestamp"
+            : !fields.contains(.type) ? "type" : !fields.contains(.entity) && !hasDefaultEntity ? "entity" : nil
         if let missing {
             throw Fault(
-                .invalid, "the Parquet file has no column \"\(missing)\""
+                .invalid,
+                "the Parquet file has no column \"\(missing)\""
                     + (missing == "entity" ? ": give an entity with --entity" : ""), at: .init(file: path))
         }
     }
