@@ -68,7 +68,8 @@ let package = Package(
             name: "EventStore",
             dependencies: [
                 "EventStoreCore", "EventStoreCrypto", "EventStoreSegments", "EventStoreIngest",
-                "EventStoreCatalog", "EventStoreQuery", "CHostSystem", .product(name: "Logging", package: "swift-log"),
+                "EventStoreCatalog", "EventStoreQuery", "EventStoreParquet", "CHostSystem",
+                .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/EventStore", swiftSettings: strict),
         .executableTarget(

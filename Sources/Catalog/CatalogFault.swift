@@ -19,7 +19,7 @@ extension Fault {
         return cause.hasPrefix("SQLite \(SyncResult.file):") || cause.hasPrefix("SQLite \(SyncResult.directory):")
     }
 
-    private static func code(ofResult result: Int32) -> Code {
+    static func code(ofResult result: Int32) -> Code {
         if result == checksumResult { return .damaged }
         switch result & 0xff {
         case SQLITE_FULL: return .diskFull

@@ -17,6 +17,23 @@ package func sha256(_ bytes: [UInt8]) -> [UInt8] {
     bytes.withUnsafeBytes { sha256($0) }
 }
 
+/// SHA-256 of bytes that come in pieces. One user at a time.
+package final class SHA256Stream {
+    private var state = SHA256_CTX()
+
+    package init() { SHA256_Init(&state) }
+
+    package func add(_ bytes: UnsafeRawBufferPointer) { SHA256_Update(&state, bytes.cBase, bytes.count) }
+
+    /// The digest. Nothing can be added any more.
+    package func finish() -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: sha256BytesCount) { target, count in
+            SHA256_Final(target.baseAddress, &state)
+            count = sha256BytesCount
+        }
+    }
+}
+
 /// Whether both hold the same bytes, in time that depends on the lengths only.
 package func constantTimeEquals(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
     a.count == b.count && CRYPTO_memcmp(a.cBase, b.cBase, a.count) == 0

@@ -45,7 +45,8 @@ struct CSVHeader: Sendable {
         guard !header.isEmpty else { return }
         let names = try CSVHeader.split(header)
         guard names.count <= CSVHeader.columnsMax else { throw CSVHeader.fault("has more than 65536 columns") }
-        for name in names { columns.append(try CSVHeader.column(name)) }
+        let isWhole = CSVHeader.exportFields.isSubset(of: names)
+        for name in names { columns.append(try CSVHeader.column(name, isExport: isWhole)) }
         guard has(.timestamp) else { throw CSVHeader.fault("names no \"timestamp\"") }
         guard has(.type) else { throw CSVHeader.fault("names no \"event_type\" or \"type\"") }
         guard hasDefaultEntity || has(.entity) else {
@@ -58,7 +59,11 @@ struct CSVHeader: Sendable {
 
     private func has(_ action: JSONAction) -> Bool { columns.contains { $0.action == action } }
 
-    private static func column(_ text: String) throws(Fault) -> Column {
+    /// The fields whose columns an export has, without a kind.
+    private static let exportFields: Set<String> = ["id", "entity", "type", "timestamp", "sequence", "received"]
+
+    /// - Parameter isExport: a column with a kind is an attribute, whatever it is called.
+    private static func column(_ text: String, isExport: Bool) throws(Fault) -> Column {
         var name = text[...]
         var kind = CSVKind.free
         if let colon = text.lastIndex(of: ":"), let known = CSVKind(word: text[text.index(after: colon)...]) {
@@ -66,6 +71,9 @@ struct CSVHeader: Sendable {
             kind = known
         }
         let bytes = Array(name.utf8)
+        if isExport, kind != .free, !bytes.isEmpty, bytes.count <= Limits.attributeNameBytesMax {
+            return Column(action: .attribute, kind: kind, name: bytes)
+        }
         if let field = EventFields.field(bytes) { return Column(action: field, kind: kind, name: bytes) }
         let full = EventFields.attributeName(bytes)
         guard !bytes.isEmpty, full.count <= Limits.attributeNameBytesMax else {

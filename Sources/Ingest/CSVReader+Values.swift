@@ -113,7 +113,7 @@ extension CSVReader {
         return true
     }
 
-    /// An array, kept without the white space between its tokens.
+    /// An array, kept without the white space between its tokens; an export's as it is.
     private mutating func takeJSON(_ field: Field, _ attribute: UInt32) -> Bool {
         guard field.length > 0, field.start[0] == 0x5b else { return refuse(.badValue) }
         reserveScratch()
@@ -128,7 +128,7 @@ extension CSVReader {
         }
         guard end == start + field.length else { return refuse(.badValue) }
         var length = field.length
-        if checker.whiteSpaceSeen {
+        if checker.whiteSpaceSeen, !isExport {
             scratch.truncate(to: copyStart)
             // In place: what is written never passes what is read.
             JSONSyntax.minify(start, end, into: &scratch)

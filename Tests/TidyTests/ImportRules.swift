@@ -12,7 +12,7 @@ enum ImportRules {
         "Query": ["EventStoreCore", "EventStoreSegments", "GRDBSQLite"],
         "EventStore": [
             "EventStoreCore", "EventStoreCrypto", "EventStoreSegments", "EventStoreIngest", "EventStoreCatalog",
-            "EventStoreQuery", "CHostSystem", "Logging", "Foundation",
+            "EventStoreQuery", "EventStoreParquet", "CHostSystem", "Logging", "Foundation",
         ],
         "CLI": ["EventStore", "ArgumentParser", "Foundation"],
     ]

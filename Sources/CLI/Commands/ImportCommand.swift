@@ -17,16 +17,17 @@ struct ImportCommand: ParsableCommand {
             Examples:
               eventstore import events events.ndjson.zst
               eventstore import events access.log* --format combined --entity my.site
+              eventstore import copy events.parquet
               tail -n 500 app.ndjson | eventstore import events - --durable
             """)
 
     @OptionGroup var access: StoreAccess
 
-    @Argument(help: "Files; - is standard input.")
+    @Argument(help: "Files, directories of Parquet files; - is standard input.")
     var files: [String] = []
 
     @Option(
-        help: ArgumentHelp("auto, ndjson, csv, clf, combined or vhost_combined.", valueName: "format"))
+        help: ArgumentHelp("auto, ndjson, csv, parquet, sqlite, clf, combined or vhost_combined.", valueName: "format"))
     var format = "auto"
 
     @Option(
@@ -69,11 +70,11 @@ struct ImportCommand: ParsableCommand {
 
     @OptionGroup var quietness: QuietOptions
 
-    private static let laterFormats = ["parquet", "sqlite", "store"]
+    private static let laterFormats = ["store"]
 
     func validate() throws {
         if ImportCommand.laterFormats.contains(format) {
-            throw ValidationError("--format \(format) is not in this release; ndjson, csv and log formats are")
+            throw ValidationError("--format \(format) is not in this release")
         }
         guard ImportRequest.Format(rawValue: format) != nil else {
             let known = ImportRequest.Format.allCases.map(\.rawValue).joined(separator: ", ")

@@ -39,6 +39,13 @@ package final class ProgressMeter: Sendable {
         }
     }
 
+    package func update(_ progress: ExportProgress) {
+        show { elapsed in
+            ProgressText.line(
+                label, share: progress.share, events: progress.events, bytes: progress.bytes, elapsed: elapsed)
+        }
+    }
+
     package func update(share: Double) {
         show { elapsed in ProgressText.line(label, share: share, elapsed: elapsed) }
     }

@@ -49,10 +49,11 @@ public struct Refusal: Sendable {
 /// What an import reads.
 public struct ImportRequest: Sendable {
     public enum Format: String, Sendable, CaseIterable {
-        case auto, ndjson, csv, clf, combined
+        case auto, ndjson, csv, parquet, sqlite, clf, combined
         case vhostCombined = "vhost_combined"
     }
-    /// Paths, or "-" for standard input. `.gz` and `.zst` are read as they are.
+    /// Paths, or "-" for standard input. `.gz` and `.zst` are read as they are. A directory stands for the Parquet files
+    /// in it and below.
     public var sources: [String]
     public var format: Format = .auto
     /// An Apache or nginx log format; overrides `format`.

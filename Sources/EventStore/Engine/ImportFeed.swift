@@ -15,6 +15,9 @@ final class ImportFeed {
     }
 
     private let request: ImportRequest
+    /// Files in the place of directories.
+    private let sources: [String]
+    private let files: any FileSystem
     private let keyring: Keyring
     private let threads: Int
     /// One a thread: each remembers what it decided about names.
@@ -39,9 +42,12 @@ final class ImportFeed {
     private(set) var damage: Fault?
 
     private struct Current {
-        var source: InputSource
+        /// A file of lines; of a table there is `table`.
+        var source: InputSource?
         var name: String
-        var parsers: [ParserSlot]
+        var parsers: [ParserSlot] = []
+        var table: (any TableSource)?
+        var bytesRead: Int { source?.bytesRead ?? table?.bytesRead ?? 0 }
     }
 
     /// A parser and the thread's right to use it. `@unchecked Sendable`: slot i is used by worker i alone.
@@ -60,6 +66,8 @@ final class ImportFeed {
     ) throws(Fault) {
         self.request = request
         self.progress = progress
+        files = context.environment.files
+        sources = try TableSources.expand(request.sources, context.environment.files)
         keyring = context.keyring
         threads = context.threads
         screeners = (0..<context.threads).map { _ in BatchScreener(policy, collectsFindings: collectsFindings) }
@@ -77,10 +85,10 @@ final class ImportFeed {
             format: request.format.inputFormat, logFormat: request.logFormat, defaultEntity: request.entity,
             inputTimeZone: zone, nowMs: context.environment.nowMs())
         var total = 0
-        for source in request.sources where source != "-" {
+        for source in sources where source != "-" {
             total += (try context.environment.files.status(source))?.size ?? 0
         }
-        bytesTotal = request.sources.contains("-") ? 0 : total
+        bytesTotal = sources.contains("-") ? 0 : total
     }
 
     var refusedCount: Int { counts.refusedCount + laterRefusals.values.reduce(0, +) }
@@ -112,9 +120,15 @@ final class ImportFeed {
     /// The source to read from, opening the next one when needed; `nil` at the end of all.
     private func source() throws(Fault) -> Current? {
         if let current { return current }
-        guard nextSource < request.sources.count else { return nil }
-        let name = request.sources[nextSource]
+        guard nextSource < sources.count else { return nil }
+        let name = sources[nextSource]
         nextSource += 1
+        let table = try TableSources.open(
+            name, format: request.format, options: options, identity: StoreLineIdentity(keyring), files)
+        if let table {
+            current = Current(name: name, table: table)
+            return current
+        }
         let source = try InputSource(path: name, options: options)
         var parsers: [ParserSlot] = []
         for screener in screeners {
@@ -127,8 +141,8 @@ final class ImportFeed {
     }
 
     private func endSource(_ ended: Current) {
-        merge(ended.source.takeReport(), ended.name)
-        bytesBefore += ended.source.bytesRead
+        if let source = ended.source { merge(source.takeReport(), ended.name) }
+        bytesBefore += ended.bytesRead
         lastName = ended.name
         current = nil
         tell(force: true)
@@ -159,7 +173,7 @@ final class ImportFeed {
         reported = now
         progress(
             ImportProgress(
-                bytesRead: bytesBefore + (current?.source.bytesRead ?? 0), bytesTotal: bytesTotal,
+                bytesRead: bytesBefore + (current?.bytesRead ?? 0), bytesTotal: bytesTotal,
                 eventsRead: counts.read))
     }
 
@@ -177,12 +191,13 @@ final class ImportFeed {
     /// Parses chunks until there are about `rows` rows, or to the end of the source.
     func parse(rows wanted: Int) throws(Fault) -> Parsed {
         guard let current = try source() else { return Parsed(batches: [], isLast: true) }
+        guard let source = current.source else { return try parseTable(current, rows: wanted) }
         let shared = Mutex(Shared())
         let reading = NSLock()
-        let source = current.source
-        try Workers.run(current.parsers.count, threads: current.parsers.count) { (slot) throws(Fault) in
-            let parser = current.parsers[slot].parser
-            let screener = current.parsers[slot].screener
+        let parsers = current.parsers
+        try Workers.run(parsers.count, threads: parsers.count) { (slot) throws(Fault) in
+            let parser = parsers[slot].parser
+            let screener = parsers[slot].screener
             while true {
                 reading.lock()
                 let taken = ImportFeed.take(source, shared, wanted)
@@ -208,7 +223,7 @@ final class ImportFeed {
         tell()
         // What was readable before the damage is stored first.
         damage = state.fault
-        let isLast = damage != nil || state.isAtEnd && nextSource >= request.sources.count
+        let isLast = damage != nil || state.isAtEnd && nextSource >= sources.count
         return Parsed(batches: batches.filter { $0.rowCount > 0 }, isLast: isLast)
     }
 
@@ -233,19 +248,60 @@ final class ImportFeed {
         }
     }
 
+    private func parseTable(_ current: Current, rows wanted: Int) throws(Fault) -> Parsed {
+        var batches: [RowBatch] = []
+        var rows = 0
+        var isAtEnd = false
+        while rows < wanted, damage == nil, !isAtEnd {
+            do throws(Fault) {
+                if let batch = try current.table?.next(rows: wanted - rows) {
+                    let kept = accept(screeners[0].screen(batch))
+                    rows += kept.rowCount
+                    if kept.rowCount > 0 { batches.append(kept) }
+                } else {
+                    isAtEnd = true
+                }
+            } catch {
+                // What was readable before the damage is stored first.
+                damage = error
+            }
+            if let report = current.table?.takeReport() { merge(report, current.name) }
+            tell()
+        }
+        if isAtEnd { endSource(current) }
+        return Parsed(batches: batches, isLast: damage != nil || isAtEnd && nextSource >= sources.count)
+    }
+
+    private func forEachBatch(
+        of rows: Int, _ current: Current, _ body: (RowBatch) throws(Fault) -> Void
+    ) throws(Fault) {
+        while let batch = try current.table?.next(rows: rows) {
+            if let report = current.table?.takeReport() { merge(report, current.name) }
+            let kept = accept(screeners[0].screen(batch))
+            if kept.rowCount > 0 { try body(kept) }
+            tell()
+        }
+        if let report = current.table?.takeReport() { merge(report, current.name) }
+        endSource(current)
+    }
+
     // MARK: Parsing in small steps
 
     /// Parses one source after the other in batches of `rows` rows, one thread, in order. The last batch of a
     /// source may be smaller, and those of a pipe that pauses.
     func forEachBatch(of rows: Int, _ body: (RowBatch) throws(Fault) -> Void) throws(Fault) {
         while let current = try source() {
+            guard let source = current.source else {
+                try forEachBatch(of: rows, current, body)
+                continue
+            }
             let slot = current.parsers[0]
             let parser = slot.parser
             var fault: Fault?
             while fault == nil {
                 let next: InputChunk?
                 do throws(Fault) {
-                    next = try current.source.nextChunk()
+                    next = try source.nextChunk()
                 } catch {
                     // What was readable before the damage is stored first.
                     fault = error
@@ -266,7 +322,7 @@ final class ImportFeed {
                     if progress.bytes == 0 { break }
                 }
                 // A pipe that pauses hands out small chunks: what came is appended without waiting for more.
-                if current.source.totalBytes == 0, chunk.bytes.count < ImportFeed.pauseBytes, parser.rowCount > 0 {
+                if source.totalBytes == 0, chunk.bytes.count < ImportFeed.pauseBytes, parser.rowCount > 0 {
                     try hand(slot, current.name, body)
                 }
                 withExtendedLifetime(chunk) {}
@@ -289,7 +345,7 @@ final class ImportFeed {
 extension ImportRequest.Format {
     var inputFormat: InputFormat? {
         switch self {
-        case .auto: nil
+        case .auto, .parquet, .sqlite: nil
         case .ndjson: .ndjson
         case .csv: .csv
         case .clf: .clf

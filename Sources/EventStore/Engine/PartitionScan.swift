@@ -54,9 +54,11 @@ final class PartitionScan {
 
     /// Calls `body` with the matching rows of each block of the segment that has any; the scanner is at it.
     ///
-    /// - Parameter times: asked for each entity and block: the range still wanted, `nil` to pass it over.
+    /// - Parameters:
+    ///   - slice: which of an entity's blocks; all, unless it is said.
+    ///   - times: asked for each entity and block: the range still wanted, `nil` to pass it over.
     func forEachBlock(
-        _ handle: SegmentHandle, _ entries: [SegmentEntityEntry],
+        _ handle: SegmentHandle, _ entries: [SegmentEntityEntry], slice: ScanUnit.Slice = ScanUnit.Slice(),
         times: (ClosedRange<Int64>) -> ClosedRange<Int64>?,
         _ body: (BlockSource, UnsafeBufferPointer<UInt32>) throws(Fault) -> Void
     ) throws(Fault) {
@@ -76,7 +78,8 @@ final class PartitionScan {
             guard times(entry.minTime...entry.maxTime) != nil else { continue }
             do throws(Fault) {
                 try scanner.open(reader, entry)
-                for block in 0..<scanner.blockCount {
+                let count = scanner.blockCount
+                for block in count * slice.index / slice.count..<count * (slice.index + 1) / slice.count {
                     let info = scanner.block(block)
                     guard var narrowed = times(info.minTime...info.maxTime) else { continue }
                     if let floor = handle.floors[entry.entity] {
