@@ -25,3 +25,22 @@ package func constantTimeEquals(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBuffe
 package func constantTimeEquals(_ a: [UInt8], _ b: [UInt8]) -> Bool {
     a.withUnsafeBytes { a in b.withUnsafeBytes { constantTimeEquals(a, $0) } }
 }
+
+/// SHA-256 of bytes that come in pieces.
+package struct SHA256Stream {
+    private var state = SHA256_CTX()
+
+    package init() { SHA256_Init(&state) }
+
+    package mutating func add(_ bytes: UnsafeRawBufferPointer) {
+        if bytes.count > 0 { SHA256_Update(&state, bytes.baseAddress, bytes.count) }
+    }
+
+    /// Ends it: nothing may be added afterwards.
+    package mutating func finish() -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: sha256BytesCount) { target, count in
+            SHA256_Final(target.baseAddress, &state)
+            count = sha256BytesCount
+        }
+    }
+}

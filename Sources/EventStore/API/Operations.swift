@@ -14,6 +14,7 @@ public enum StoreOperation: Codable, Sendable {
     case sweep(dryRun: Bool, confirmed: Bool)
     case compact
     case flush
+    case backup(directory: String, options: BackupOptions)
 }
 
 /// What an operation gives back.
@@ -22,6 +23,7 @@ public enum OperationResult: Codable, Sendable {
     case swept(SweepReport)
     case erased(ErasureReport)
     case compacted(CompactReport)
+    case backedUp(BackupReport)
 }
 
 /// Changing a store whoever holds it.
@@ -83,6 +85,8 @@ extension BlockingEventStore {
         case .sweep(let dryRun, let confirmed): return .swept(try sweep(dryRun: dryRun, confirmed: confirmed))
         case .compact: return .compacted(try compact(progress: progress))
         case .flush: try flush()
+        case .backup(let directory, let options):
+            return .backedUp(try backup(to: directory, options: options, progress: progress))
         }
         return .done
     }

@@ -183,7 +183,7 @@ extension StoreEngine {
         }
     }
 
-    private static func open(
+    static func open(
         at path: String, secret: RootSecret, open: OpenOptions, environment: Environment
     ) throws(Fault) -> StoreEngine {
         let files = StoreFiles(root: path)

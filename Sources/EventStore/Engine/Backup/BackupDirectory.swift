@@ -71,7 +71,7 @@ struct BackupDirectory: Sendable {
 
     // MARK: Copying
 
-    private static let stepBytes = 1 << 20
+    static let stepBytes = 1 << 20
 
     /// Copies a file's bytes; durable when it returns, its name is not. Throws `notFound` when the source is gone.
     func copy(

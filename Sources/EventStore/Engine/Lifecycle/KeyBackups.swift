@@ -65,7 +65,7 @@ extension StoreEngine {
             bytes, key: context.keyring.subkey(.names), aad: StoreEngine.aad(document: name), context.environment)
     }
 
-    private static func aad(document name: String) -> [UInt8] {
+    static func aad(document name: String) -> [UInt8] {
         var writer = ByteWriter()
         writer.lengthPrefixed("document")
         writer.lengthPrefixed(name)

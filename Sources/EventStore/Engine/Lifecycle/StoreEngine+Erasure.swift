@@ -130,7 +130,11 @@ extension StoreEngine {
     func finishErasures() throws(Fault) {
         let lane = try writer()
         let begun = context.names.lives.records.filter { $0.life == .erasing }
-        guard !begun.isEmpty else { return }
+        // An older copy of the keyring was put back: what the catalog says is erased stays so.
+        let returned = context.names.lives.records.filter { record in
+            record.life == .erased && context.keyring.entityKeyGeneration(record.keyID) != nil
+        }
+        guard !begun.isEmpty || !returned.isEmpty else { return }
         let receipts = try context.catalog.read { (reader) throws(Fault) in try reader.receipts() }
         for record in begun {
             guard let receipt = receipts.last(where: { $0.entity == record.number }) else {
@@ -138,6 +142,11 @@ extension StoreEngine {
             }
             try destroyKey(record, receipt)
             try finishErasure(record, lane)
+        }
+        for record in returned {
+            let receipt = receipts.last { $0.entity == record.number }
+            try context.keyring.eraseEntityKey(record.keyID, reference: sha256(receipt?.body ?? []))
+            try keyringChanged()
         }
         try dropJournal(lane)
     }
