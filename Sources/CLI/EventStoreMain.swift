@@ -28,7 +28,7 @@ package struct EventStoreCommand: ParsableCommand {
         subcommands: [
             InitCommand.self, ImportCommand.self, EventsCommand.self, SQLCommand.self, SchemaCommand.self,
             ChartCommand.self, TailCommand.self, StatsCommand.self, VerifyCommand.self, CompactCommand.self,
-            DemoCommand.self,
+            BackupCommand.self, RestoreCommand.self, DemoCommand.self,
         ])
 
     package init() {}

@@ -19,8 +19,8 @@ struct BackupRun {
     /// What the last copy of the catalog says.
     private(set) var picture = Picture()
     private(set) var report = BackupReport()
-    /// Copied since the run began, by path.
-    private var copied: Set<String> = []
+    /// Copied since the run began, by path, each with the entities whose parts were destroyed in it.
+    private var copied: [String: [UInt32]] = [:]
 
     /// A moment of the store.
     struct Picture {
@@ -68,11 +68,12 @@ struct BackupRun {
             if known?.size != segment.fileBytes {
                 let start = done
                 do throws(Fault) {
-                    try copy(segment, source, path, target) { bytes in
+                    let bytes = try copy(segment, source, target) { bytes in
                         done += bytes
                         progress?(Double(done) / Double(all))
                     }
                     now.append(segment)
+                    note(segment, path, bytes)
                 } catch {
                     guard error.code == .notFound else { throw error }
                     isWhole = false
@@ -92,21 +93,24 @@ struct BackupRun {
         return (Path.join(Path.name(Path.parent(source)), Path.name(source)), source)
     }
 
-    private mutating func copy(
-        _ segment: CatalogSegment, _ source: String, _ path: String, _ target: String, _ progress: (Int) -> Void
-    ) throws(Fault) {
+    private func copy(
+        _ segment: CatalogSegment, _ source: String, _ target: String, _ progress: (Int) -> Void
+    ) throws(Fault) -> Int {
         try directory.makeDirectory(Path.parent(target))
-        let gone = picture.gone[segment.number] ?? []
+        let gone = parts(of: segment)
         let destroyer = PartDestroyer(context: context)
-        let bytes = try directory.copy(
+        return try directory.copy(
             source, to: target,
             prepare: { (temporary) throws(Fault) in
                 if !gone.isEmpty { _ = try destroyer.destroy(gone, in: temporary) }
             }, progress: progress)
+    }
+
+    private mutating func note(_ segment: CatalogSegment, _ path: String, _ bytes: Int) {
         if bytes != segment.fileBytes {
             report.warnings.append("\(path): has \(bytes) bytes, not \(segment.fileBytes)")
         }
-        copied.insert(path)
+        copied[path] = parts(of: segment).map(\.entity)
         report.filesCopied += 1
         report.bytesCopied += bytes
     }
@@ -136,7 +140,7 @@ struct BackupRun {
 
     /// Replaces the manifest: from here on the new backup is the one that counts.
     mutating func publish(timeMs: Int64) throws(Fault) -> BackupManifest {
-        let days = Set(copied.map { Path.parent($0) })
+        let days = Set(copied.keys.map { Path.parent($0) })
         for day in days.sorted() { try directory.files.syncDirectory(directory.segment(day)) }
         try directory.files.syncDirectory(directory.segments)
         let applied = Dictionary(
@@ -145,7 +149,7 @@ struct BackupRun {
         for segment in picture.segments {
             let path = try place(segment).path
             guard let status = try directory.files.status(directory.segment(path)) else { continue }
-            let gone = copied.contains(path) ? parts(of: segment).map(\.entity) : applied[path] ?? []
+            let gone = copied[path] ?? applied[path] ?? []
             files.append(BackupManifest.SegmentFile(path: path, bytes: status.size, gone: gone.sorted()))
         }
         files.sort { $0.path < $1.path }
