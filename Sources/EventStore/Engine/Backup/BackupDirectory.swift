@@ -45,7 +45,8 @@ struct BackupDirectory: Sendable {
         }
         if let found = try read() {
             guard found.store == store else {
-                throw Fault(.exists, "this is a backup of another store; choose another directory", at: .init(file: root))
+                throw Fault(
+                    .exists, "this is a backup of another store; choose another directory", at: .init(file: root))
             }
             return found
         }

@@ -233,7 +233,8 @@ struct Restoration {
         report.warnings += found.holes.map { "\(Path.name($0.file)): \($0.message)" }
         guard found.holes.isEmpty || options.force else {
             throw Fault(
-                .damaged, "\(found.holes.count) holes in what was restored (\(found.holes[0].message)); force keeps the rest",
+                .damaged,
+                "\(found.holes.count) holes in what was restored (\(found.holes[0].message)); force keeps the rest",
                 at: .init(file: source.root))
         }
         try engine.recordRestore(manifest, report)
