@@ -37,7 +37,7 @@ struct BackupCommand: ParsableCommand {
     func run() throws {
         var options = BackupOptions()
         options.verify = verify
-        if let keepExpired { options.keepExpiredMs = try BackupCommand.duration(keepExpired) }
+        if let keepExpired { options.keepExpiredMs = try BackupText.duration(keepExpired) }
         let key = try access.keys.source(store: access.store)
         let meter = ProgressMeter("backing up", quiet: quietness.quiet)
         let report: BackupReport
@@ -63,18 +63,18 @@ struct BackupCommand: ParsableCommand {
                 exitCode: CLIFailure.foundSomething)
         }
     }
+}
 
+package enum BackupText {
     /// A length of time such as `7d` or `12h`, in milliseconds.
-    static func duration(_ text: String) throws -> Int64 {
+    package static func duration(_ text: String) throws -> Int64 {
         let units: [Character: Int64] = ["d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000]
         guard let last = text.last, let unit = units[last], let number = Int64(text.dropLast()), number >= 0,
             number <= Int64.max / 86_400_000
         else { throw ValidationError("'\(text)' is no length of time; write 7d, 12h or 30m") }
         return number * unit
     }
-}
 
-package enum BackupText {
     package static func line(_ report: BackupReport) -> String {
         JSONValue.object([
             ("directory", .string(report.directory)), ("files", .int(report.files)), ("bytes", .int(report.bytes)),
