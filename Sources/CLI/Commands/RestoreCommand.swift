@@ -14,8 +14,8 @@ struct RestoreCommand: ParsableCommand {
             holes. Prints one JSON line.
 
             Examples:
-              eventstore restore /mnt/backup/events events --keyring /mnt/keys/keyring --key-file events.key
-              eventstore restore /mnt/backup/events copy --keyring keyring --passphrase-file secret.txt
+              eventstore restore /mnt/backup events --keyring keys/keyring
+              eventstore restore /mnt/backup events --keyring ring --key-file k.key
             """)
 
     @Argument(help: "Directory of the backup.")
