@@ -29,6 +29,16 @@ enum CatalogConnection {
         }
     }
 
+    /// Of a file that becomes a copy: what is there before it is whole is of no use to anybody.
+    static var copying: Configuration {
+        configured(readonly: false) { database in
+            try PageChecksums.reserve(database)
+            try database.execute(sql: "PRAGMA page_size = \(CatalogSchema.pageBytes)")
+            try writerPragmas(database)
+            try database.execute(sql: "PRAGMA journal_mode = OFF")
+        }
+    }
+
     static var writing: Configuration {
         configured(readonly: false) { database in
             try writerPragmas(database)

@@ -124,6 +124,12 @@ package struct CatalogReader {
         return entries
     }
 
+    /// Rows of all entries.
+    package func journalRows() throws(Fault) -> Int {
+        var run = try SQLRun(database, "SELECT coalesce(sum(rows), 0) FROM journal")
+        return try run.step() ? try run.count(0) : 0
+    }
+
     /// Where the journal begins, `nil` when it is empty.
     package func firstJournalSequence() throws(Fault) -> UInt64? {
         var run = try SQLRun(database, "SELECT first_sequence FROM journal ORDER BY first_sequence LIMIT 1")

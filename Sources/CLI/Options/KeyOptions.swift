@@ -27,15 +27,18 @@ struct KeyOptions: ParsableArguments {
     }
 
     /// The key to open `store` with.
-    func source(store: String) throws -> KeySource {
-        if passphrase { return .passphrase(try Passphrase.ask("Passphrase of \(store): ")) }
+    ///
+    /// - Parameter keyring: opens this keyring instead, whose store need not be there yet.
+    func source(store: String, named keyring: String? = nil) throws -> KeySource {
+        let asked = keyring ?? store
+        if passphrase { return .passphrase(try Passphrase.ask("Passphrase of \(asked): ")) }
         if let explicit = explicitSource() { return try KeyOptions.checked(explicit) }
         let beside = KeyOptions.fileBeside(store)
         if FileManager.default.fileExists(atPath: beside) { return .keyFile(beside) }
-        guard FileManager.default.fileExists(atPath: store) else {
-            throw CLIFailure(code: "not-found", message: "no store at \(store)")
+        guard FileManager.default.fileExists(atPath: asked) else {
+            throw CLIFailure(code: "not-found", message: "no \(keyring == nil ? "store" : "keyring") at \(asked)")
         }
-        if Passphrase.canAsk { return .passphrase(try Passphrase.ask("Passphrase of \(store): ")) }
+        if Passphrase.canAsk { return .passphrase(try Passphrase.ask("Passphrase of \(asked): ")) }
         throw CLIFailure(
             code: "not-found",
             message: "no key: \(beside) is not there; give --key-file, --passphrase-file, --key-env or --key-command, "

@@ -20,6 +20,7 @@ public enum StoreOperation: Codable, Sendable {
     case compact
     case flush
     case keys(KeyOperation)
+    case backup(directory: String, options: BackupOptions)
 }
 
 /// What an operation gives back.
@@ -29,6 +30,7 @@ public enum OperationResult: Codable, Sendable {
     case erased(ErasureReport)
     case compacted(CompactReport)
     case keys(KeyResult)
+    case backedUp(BackupReport)
 }
 
 /// Changing a store whoever holds it.
@@ -111,6 +113,8 @@ extension BlockingEventStore {
         case .compact: return .compacted(try compact(progress: progress))
         case .flush: try flush()
         case .keys(let operation): return .keys(try perform(operation))
+        case .backup(let directory, let options):
+            return .backedUp(try backup(to: directory, options: options, progress: progress))
         }
         return .done
     }

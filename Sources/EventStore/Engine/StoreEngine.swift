@@ -190,7 +190,7 @@ extension StoreEngine {
         }
     }
 
-    private static func open(
+    static func open(
         at path: String, secret: RootSecret, source: KeySource, open: OpenOptions, environment: Environment
     ) throws(Fault) -> StoreEngine {
         let files = StoreFiles(root: path)

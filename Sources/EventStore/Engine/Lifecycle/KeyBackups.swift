@@ -110,7 +110,7 @@ extension ReadContext {
         return try sealed(document: name, [UInt8](text))
     }
 
-    fileprivate static func aad(document name: String) -> [UInt8] {
+    static func aad(document name: String) -> [UInt8] {
         var writer = ByteWriter()
         writer.lengthPrefixed("document")
         writer.lengthPrefixed(name)

@@ -123,7 +123,8 @@ struct PartDestroyer {
         return (freed, done)
     }
 
-    private func destroy(_ parts: [GonePart], in path: String) throws(Fault) -> Int {
+    /// Destroys parts of one file and syncs it; returns the bytes the file system has back.
+    func destroy(_ parts: [GonePart], in path: String) throws(Fault) -> Int {
         let files = context.environment.files
         guard let before = try files.status(path) else { return 0 }
         let handle = try files.openForUpdate(path)

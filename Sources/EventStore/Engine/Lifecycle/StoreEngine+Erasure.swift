@@ -129,7 +129,11 @@ extension StoreEngine {
         let lane = try writer()
         try adoptErasures(lane)
         let begun = context.names.lives.records.filter { $0.life == .erasing }
-        guard !begun.isEmpty else { return }
+        // An older copy of the keyring was put back: what the catalog says is erased stays so.
+        let returned = context.names.lives.records.filter { record in
+            record.life == .erased && context.keyring.entityKeyGeneration(record.keyID) != nil
+        }
+        guard !begun.isEmpty || !returned.isEmpty else { return }
         let receipts = try context.catalog.read { (reader) throws(Fault) in try reader.receipts() }
         for record in begun {
             guard let receipt = receipts.last(where: { $0.entity == record.number }) else {
@@ -137,6 +141,11 @@ extension StoreEngine {
             }
             if let staleCopy = try destroyKey(record, receipt) { StoreLog.logger.error("\(staleCopy)") }
             try finishErasure(record, lane)
+        }
+        for record in returned {
+            let receipt = receipts.last { $0.entity == record.number }
+            try context.keyring.eraseEntityKey(record.keyID, reference: sha256(receipt?.body ?? []))
+            try keyringChanged()
         }
         try dropJournal(lane)
     }
