@@ -29,6 +29,10 @@ package struct CLIFailure: Error, CustomStringConvertible {
         CLIFailure(code: "usage", message: message, exitCode: wrongUsage)
     }
 
+    /// The holder of the store gave what the operation does not give.
+    static let oddAnswer = CLIFailure(
+        code: "invalid", message: "the holder of the store gave an answer that makes no sense; is it another version?")
+
     /// A failure of the store. `invalid` is an argument that makes no sense, hence wrong usage.
     package init(_ error: EventStoreError, context: [String] = []) {
         self.init(

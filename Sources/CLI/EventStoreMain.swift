@@ -28,7 +28,9 @@ package struct EventStoreCommand: ParsableCommand {
         subcommands: [
             InitCommand.self, ImportCommand.self, EventsCommand.self, SQLCommand.self, SchemaCommand.self,
             ChartCommand.self, TailCommand.self, StatsCommand.self, VerifyCommand.self, CompactCommand.self,
-            BackupCommand.self, RestoreCommand.self, DemoCommand.self,
+            EntityCommand.self, PlanCommand.self, RetentionCommand.self, AuditCommand.self, PolicyCommand.self,
+            UpgradeCommand.self, KeyCommand.self, BackupCommand.self,
+            RestoreCommand.self, DemoCommand.self,
         ])
 
     package init() {}

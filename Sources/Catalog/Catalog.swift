@@ -82,7 +82,10 @@ package final class Catalog: Sendable {
 
     /// Brings a catalog of an earlier format to the present one, in one transaction, and returns the version it had.
     /// Only the holder of the store's lock may call this.
-    package static func upgrade(path: String) throws(Fault) -> Int {
+    package static func upgrade(path: String) throws(Fault) -> Int { try upgrade(path: path) { _ in } }
+
+    /// - Parameter prepare: what is done with the connection before the transaction; for tests of failures.
+    static func upgrade(path: String, _ prepare: (Database) throws -> Void) throws(Fault) -> Int {
         try CatalogConnection.checkAccess(path, writing: true)
         let readers = ReaderPool(path: path)
         defer { readers.close() }
@@ -92,6 +95,7 @@ package final class Catalog: Sendable {
         let queue = try openWriter(path)
         try faulting(path) {
             try queue.writeWithoutTransaction { database in
+                try prepare(database)
                 try database.inTransaction(.immediate) {
                     try CatalogWriter(database).upgrade(from: version)
                     return .commit

@@ -34,6 +34,9 @@ package enum Limits {
     package static let parquetPageBytesMax = 256 << 20
     /// Pages and dictionaries that a reader holds at one time, over all columns.
     package static let parquetReaderBytesMax = 1 << 30
+    /// Of a collection policy: bytes of its document, and rules by name in it.
+    package static let policyBytesMax = 256 * 1024
+    package static let policyRulesMax = 10_000
 
     package static let msPerDay: Int64 = 86_400_000
 }

@@ -42,23 +42,11 @@ extension Keyring {
         }
     }
 
-    /// Adds a slot that `secret` opens, and returns its id. Costs one scrypt derivation for a passphrase.
-    package func addSlot(
-        _ secret: RootSecret, scrypt parameters: ScryptParameters = .standard
-    ) throws(Fault) -> UInt64 {
-        var id: UInt64 = 0
-        try rewrite { (change) throws(Fault) in
-            guard change.slots.count < KeyringFormat.slotsMax else {
-                throw Fault(.limit, "the keyring holds \(KeyringFormat.slotsMax) slots at most; remove one first")
-            }
-            if secret.kind == .passphrase { try KeyringFile.checkWork(change.slots.map(\.parameters) + [parameters]) }
-            let slot = try KeyringSlot(
-                wrapping: change.master, under: secret, storeID: storeID, scrypt: parameters, environment)
-            id = slot.info.id
-            change.slots.append(slot)
-            return true
-        }
-        return id
+    /// Makes this ring the newest of its store, for one that is put back from a copy: its generation is then higher than
+    /// `generation`, the highest its catalog has seen.
+    package func raise(above generation: UInt64) throws(Fault) {
+        writer.withLock { $0.lastGeneration = max($0.lastGeneration, generation) }
+        try rewrite { (_) throws(Fault) in true }
     }
 
     /// Removes a slot. Its root key no longer opens this file; it still opens older copies of it, until the
@@ -75,51 +63,13 @@ extension Keyring {
             return true
         }
     }
-
-    /// Draws a new master key and rewraps the ring. Slots that one of `secrets` opens are kept, with their
-    /// kind; the others go, for their root keys are not at hand: their ids are returned. Throws `wrongKey`
-    /// when no slot would be left. Readers have to open the store again.
-    package func rotateMaster(keeping secrets: [RootSecret]) throws(Fault) -> [UInt64] {
-        var dropped: [UInt64] = []
-        try rewrite { (change) throws(Fault) in
-            let master = SecretKey(random: environment)
-            var kept: [KeyringSlot] = []
-            for slot in change.slots {
-                if let renewed = try renew(slot, master, secrets) {
-                    kept.append(renewed)
-                } else {
-                    dropped.append(slot.info.id)
-                }
-            }
-            guard !kept.isEmpty else { throw Fault(.wrongKey, "none of the secrets given opens a slot of this store") }
-            change.master = master
-            change.slots = kept
-            return true
-        }
-        return dropped
-    }
-
-    private func renew(
-        _ slot: KeyringSlot, _ master: SecretKey, _ secrets: [RootSecret]
-    ) throws(Fault) -> KeyringSlot? {
-        for secret in secrets where try slot.unwrap(secret, storeID: storeID) != nil {
-            let labelled: RootSecret
-            switch secret {
-            case .key(let key, _): labelled = .key(key, slot.info.kind)
-            case .passphrase: labelled = secret
-            }
-            return try KeyringSlot(
-                wrapping: master, under: labelled, storeID: storeID, scrypt: slot.parameters ?? .standard, environment)
-        }
-        return nil
-    }
 }
 
 // MARK: - The rewrite
 
 extension Keyring {
     /// What a rewrite may change.
-    private struct Change {
+    struct Change {
         let generation: UInt64
         var slots: [KeyringSlot]
         var body: KeyringBody
@@ -129,7 +79,7 @@ extension Keyring {
     /// Runs one change and makes it durable, or leaves memory as it was. `edit` returns false when there is
     /// nothing to do. After a failure that may have left the disk unsynced the ring takes no more changes
     /// (`poisoned`); a full or read-only disk does not poison.
-    private func rewrite(_ edit: (inout Change) throws(Fault) -> Bool) throws(Fault) {
+    func rewrite(_ edit: (inout Change) throws(Fault) -> Bool) throws(Fault) {
         do throws(Fault) {
             try writer.withLock { (writer) throws(Fault) in
                 guard !writer.isPoisoned else {

@@ -153,6 +153,23 @@ package final class Keyring: Sendable {
         state.withLock { $0.file.slots.map(\.info) }
     }
 
+    /// The whole file as it is now, for a copy elsewhere.
+    package func copy() -> (bytes: [UInt8], generation: UInt64) {
+        state.withLock { ($0.file.bytes, $0.file.generation) }
+    }
+
+    /// Which store and generation a keyring file is of, without a key. Not authenticated.
+    package static func identity(
+        path: String, environment: Environment
+    ) throws(Fault) -> (storeID: [UInt8], generation: UInt64) {
+        do throws(Fault) {
+            let file = try read(path, environment)
+            return (file.storeID, file.generation)
+        } catch {
+            throw error.at(file: path)
+        }
+    }
+
     // MARK: Following another process
 
     /// Takes over what another process wrote. Reads the header only (72 bytes) when nothing changed. Returns
@@ -171,6 +188,28 @@ package final class Keyring: Sendable {
                 state.withLock { $0.take(file, body) }
                 writer.lastGeneration = max(writer.lastGeneration, file.generation)
                 return true
+            }
+        } catch {
+            throw error.at(file: path)
+        }
+    }
+
+    /// Takes over a ring that another process rewrote under a new master key, with a root key that opens it now.
+    /// Throws `wrongKey` when this one does not.
+    package func reload(with secret: RootSecret) throws(Fault) {
+        do throws(Fault) {
+            try writer.withLock { (writer) throws(Fault) in
+                let file = try Keyring.read(path, environment)
+                guard file.storeID == storeID else {
+                    throw Fault(.damaged, "the keyring belongs to another store")
+                }
+                let master = try file.unlock(secret)
+                let body = try file.openBody(master)
+                state.withLock { state in
+                    state.take(file, body)
+                    state.master = master
+                }
+                writer.lastGeneration = max(writer.lastGeneration, file.generation)
             }
         } catch {
             throw error.at(file: path)

@@ -36,7 +36,7 @@ struct DifferentialTests {
             run.run(start..<start + count)
         } else {
             for _ in 0..<3 {
-                let start = Self.setting("SEED") ?? UInt64.random(in: 0..<1 << 30) * DifferentialRun.queriesPerDataSet
+                let start = Self.setting("SEED") ?? UInt64.random(in: 0..<1 << 30) * DifferentialRun.stretch
                 run.log.say("queries from EVENTSTORE_DIFF_SEED=\(start)")
                 run.run(start..<start + 150)
             }

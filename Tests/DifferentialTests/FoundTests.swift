@@ -51,6 +51,23 @@ struct FoundTests {
         }
     }
 
+    @Test("Quantiles between numbers that are further apart than any double")
+    func distantQuantiles() throws {
+        let data = try DataSet(Population(seed: 14, rows: 300...400))
+        for share in ["0", "0.25", "0.5", "1"] {
+            let value = "quantile(CASE WHEN sequence % 2 THEN 1e308 ELSE -1e308 END, \(share))"
+            let question =
+                "SELECT \(value) FROM events WHERE sequence IN (SELECT min(sequence) FROM events UNION SELECT min(sequence) + 1 FROM events)"
+            try Self.agrees(question, data)
+            let first = data.events[0].sequence
+            try Self.agrees("SELECT \(value) FROM events WHERE sequence IN (\(first), \(first + 1))", data)
+        }
+        #expect(
+            try data.reference.connection.rows(
+                "SELECT quantile(CASE WHEN number % 2 THEN 1e308 ELSE -1e308 END, 0.5) FROM events WHERE number < 2")
+                == [[.real(0)]])
+    }
+
     @Test("True and NULL is NULL, also when it is counted")
     func logic() throws {
         let data = try DataSet(Population(seed: 13, rows: 300...400))

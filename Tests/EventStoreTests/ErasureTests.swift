@@ -108,6 +108,11 @@ private struct CanaryStore {
             let old = try BlockingEventStore.open(at: copy, key: Fixed.key, options: Fixed.open(.readOnly))
             try expectGone(old, others, "in an old copy of the data")
             try old.close()
+            let owner = try BlockingEventStore.open(at: copy, key: Fixed.key, options: Fixed.open())
+            try expectGone(owner, others, "in an old copy of the data, opened for writing")
+            #expect(try owner.verify().holes.isEmpty)
+            try owner.close()
+            try CanaryStore.scan(copy, "in an old copy of the data")
 
             // And the store as it is opened the next time, merged.
             let again = try canary.folder.open()

@@ -58,12 +58,12 @@ final class TestFolder: Sendable {
 
     func write(_ name: String, _ text: String) throws -> String { try write(name, Array(text.utf8)) }
 
-    /// Every file below a path, relative to it, sorted.
+    /// Every file below a path, relative to it, sorted. The control socket is none: it holds nothing.
     static func files(below root: String) -> [String] {
         (FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []).filter {
             var isDirectory: ObjCBool = false
             return FileManager.default.fileExists(atPath: root + "/" + $0, isDirectory: &isDirectory)
-                && !isDirectory.boolValue
+                && !isDirectory.boolValue && !$0.hasSuffix("control.sock")
         }.sorted()
     }
 

@@ -19,11 +19,10 @@ struct CompactCommand: ParsableCommand {
     @OptionGroup var quietness: QuietOptions
 
     func run() throws {
-        let report = try access.open(.readWrite) { store in
-            let meter = ProgressMeter("compacting", quiet: quietness.quiet)
-            defer { meter.finish() }
-            return try store.compact { meter.update(share: $0) }
-        }
+        let meter = ProgressMeter("compacting", quiet: quietness.quiet)
+        let result = try access.perform(.compact) { meter.update(share: $0) }
+        meter.finish()
+        guard case .compacted(let report) = result else { throw CLIFailure.oddAnswer }
         let terminal = Terminal.current()
         let output = Output()
         let fields = [

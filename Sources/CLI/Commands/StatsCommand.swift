@@ -89,6 +89,10 @@ package enum StatsText {
                 .object(stats.refusedByReason.sorted { $0.key < $1.key }.map { ($0.key, .int($0.value)) }),
                 label: "", shown: nil),
             ReportField("stripped", count: stats.stripped, label: "values left out"),
+            ReportField(
+                "strippedByReason",
+                .object(stats.strippedByReason.sorted { $0.key < $1.key }.map { ($0.key, .int($0.value)) }),
+                label: "", shown: nil),
             ReportField("entitiesByPlan", counts(stats.entitiesByPlan), label: "", shown: nil),
             ReportField("holes", count: stats.holes, label: "damaged files"),
             ReportField("advice", .array(stats.advice.map { .string($0) }), label: "", shown: nil),
@@ -104,13 +108,20 @@ package enum StatsText {
                 .map { CountRow(key: $0.key, count: $0.value) }
             text += "\n" + counts(rows, name: "refused because", terminal: terminal)
         }
+        if !stats.strippedByReason.isEmpty {
+            let rows = stats.strippedByReason.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+                .map { CountRow(key: $0.key, count: $0.value) }
+            text += "\n" + counts(rows, name: "left out because", unit: "values", terminal: terminal)
+        }
         for advice in stats.advice { text += "\nadvice: \(advice)\n" }
         return text
     }
 
     /// Counts with their share, as a table.
-    package static func counts(_ rows: [CountRow], name: String, terminal: Terminal) -> String {
-        var table = TableLayout(columns: [name, "events", "share"], terminal: terminal)
+    package static func counts(
+        _ rows: [CountRow], name: String, unit: String = "events", terminal: Terminal
+    ) -> String {
+        var table = TableLayout(columns: [name, unit, "share"], terminal: terminal)
         let total = max(1, rows.reduce(0) { $0 + $1.count })
         var text = ""
         for row in rows {
@@ -153,6 +164,9 @@ package enum StatsText {
         let refused = stats.refusedByReason.sorted { $0.key < $1.key }
         metric("refused", "Events refused, by reason.", refused.map { label("reason", $0.key, $0.value) })
         gauge("stripped", "Values left out.", stats.stripped)
+        let stripped = stats.strippedByReason.sorted { $0.key < $1.key }
+        metric(
+            "stripped_by_reason", "Values left out, by reason.", stripped.map { label("reason", $0.key, $0.value) })
         metric("entities_by_plan", "Entities, by plan.", stats.entitiesByPlan.map { label("plan", $0.key, $0.count) })
         gauge("holes", "Segment files missing or cut.", stats.holes)
         return text

@@ -22,9 +22,11 @@ extension BlockingEventStore {
         try atTheDoor { () throws(Fault) in try engine.entities() }
     }
 
-    /// Adds an entity before it has events. Throws `exists`.
-    public func addEntity(_ name: String, plan: String? = nil, reason: String? = nil) throws(EventStoreError) {
-        try atTheDoor { () throws(Fault) in try engine.addEntity(name, plan: plan, reason: reason) }
+    /// Adds an entity before it has events, with days of its own or those of its plan. Throws `exists`.
+    public func addEntity(
+        _ name: String, plan: String? = nil, days: Int? = nil, reason: String? = nil
+    ) throws(EventStoreError) {
+        try atTheDoor { () throws(Fault) in try engine.addEntity(name, plan: plan, days: days, reason: reason) }
     }
 
     /// Gives an entity another name. Its events have it at once; costs one sealed row.
@@ -88,9 +90,12 @@ extension BlockingEventStore {
         try atTheDoor { () throws(Fault) in try engine.auditRecords(after: number) }
     }
 
-    /// Checks the whole chain.
-    public func verifyAudit() throws(EventStoreError) -> AuditVerification {
-        try atTheDoor { () throws(Fault) in try engine.verifyAudit() }
+    /// Checks the whole chain, and that it still contains the record a head that was kept elsewhere was the end at:
+    /// without a head it cannot be told that the newest records were cut off.
+    ///
+    /// - Throws: `invalid` when `head` is no head of this store.
+    public func verifyAudit(including head: AuditHead? = nil) throws(EventStoreError) -> AuditVerification {
+        try atTheDoor { () throws(Fault) in try engine.verifyAudit(including: head) }
     }
 
     /// The signed end of the chain, to be kept elsewhere.

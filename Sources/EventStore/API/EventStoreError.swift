@@ -39,6 +39,8 @@ public struct EventStoreError: Error, Sendable, CustomStringConvertible {
         public static let limit = Code(rawValue: "limit")
         /// The operating system refused an operation.
         public static let io = Code(rawValue: "io")
+        /// The configured copy of the keys cannot be written, so no new key may be used. Known entities go on.
+        public static let keyBackup = Code(rawValue: "key-backup")
         /// The work was cancelled.
         public static let cancelled = Code(rawValue: "cancelled")
     }

@@ -101,6 +101,12 @@ public struct AuditHead: Sendable {
     public var text: String
     public var signature: [UInt8]
     public var publicKey: [UInt8]
+
+    public init(text: String, signature: [UInt8], publicKey: [UInt8]) {
+        self.text = text
+        self.signature = signature
+        self.publicKey = publicKey
+    }
 }
 
 /// What `auditVerify` found.

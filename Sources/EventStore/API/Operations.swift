@@ -1,9 +1,12 @@
+import EventStoreCore
+import Foundation
+
 /// A change of a store as a value: what any process asks for and the holder of the writer's lock carries out.
 ///
 /// Run one with ``StoreAdministration/perform(_:at:key:options:progress:)``: it opens the store for writing, or where
 /// another process has it open already, lets that one do it.
 public enum StoreOperation: Codable, Sendable {
-    case addEntity(name: String, plan: String?, reason: String?)
+    case addEntity(name: String, plan: String?, days: Int?, reason: String?)
     case setEntityPlan(name: String, plan: String?, days: Int?, reason: String?)
     case renameEntity(name: String, to: String, reason: String?)
     case suspendEntity(name: String, reason: String?)
@@ -12,8 +15,11 @@ public enum StoreOperation: Codable, Sendable {
     case eraseEntity(name: String, reason: String?)
     case setPlan(Plan)
     case sweep(dryRun: Bool, confirmed: Bool)
+    /// The text of a collection policy.
+    case setPolicy(json: String)
     case compact
     case flush
+    case keys(KeyOperation)
     case backup(directory: String, options: BackupOptions)
 }
 
@@ -23,6 +29,7 @@ public enum OperationResult: Codable, Sendable {
     case swept(SweepReport)
     case erased(ErasureReport)
     case compacted(CompactReport)
+    case keys(KeyResult)
     case backedUp(BackupReport)
 }
 
@@ -37,31 +44,49 @@ public enum StoreAdministration {
         _ operation: StoreOperation, at path: String, key: KeySource, options: OpenOptions = OpenOptions(),
         progress: (@Sendable (Double) -> Void)? = nil
     ) throws(EventStoreError) -> OperationResult {
-        do throws(EventStoreError) {
-            let store = try BlockingEventStore.open(at: path, key: key, options: options)
-            let result: Result<OperationResult, EventStoreError>
+        // A holder that is just starting or ending does not answer for a moment.
+        let start = ContinuousClock.now
+        while true {
+            let locked: EventStoreError
             do throws(EventStoreError) {
-                result = .success(try store.perform(operation, progress: progress))
+                return try here(operation, path, key, options, progress)
             } catch {
-                result = .failure(error)
+                guard error.code == .locked else { throw error }
+                locked = error
             }
-            if case .failure = result { try? store.close() } else { try store.close() }
-            return try result.get()
-        } catch {
-            guard error.code == .locked else { throw error }
-            return try beside(error, operation, path, key, options, progress)
+            if let result = try beside(locked, operation, path, key, options, progress) { return result }
+            guard ContinuousClock.now - start < patience else { throw locked }
+            Thread.sleep(forTimeInterval: 0.05)
         }
     }
 
+    private static let patience = Duration.seconds(3)
+
+    private static func here(
+        _ operation: StoreOperation, _ path: String, _ key: KeySource, _ options: OpenOptions,
+        _ progress: (@Sendable (Double) -> Void)?
+    ) throws(EventStoreError) -> OperationResult {
+        let store = try BlockingEventStore.open(at: path, key: key, options: options)
+        let result: Result<OperationResult, EventStoreError>
+        do throws(EventStoreError) {
+            result = .success(try store.perform(operation, progress: progress))
+        } catch {
+            result = .failure(error)
+        }
+        if case .failure = result { try? store.close() } else { try store.close() }
+        return try result.get()
+    }
+
+    /// `nil` when the holder did not begin.
     private static func beside(
         _ locked: EventStoreError, _ operation: StoreOperation, _ path: String, _ key: KeySource,
         _ options: OpenOptions, _ progress: (@Sendable (Double) -> Void)?
-    ) throws(EventStoreError) -> OperationResult {
+    ) throws(EventStoreError) -> OperationResult? {
+        guard let client = ControlClient(store: path) else { return nil }
         // Whoever asks for a change has to have the key, as if nobody held the store.
         var reading = options
         reading.mode = .readOnly
         try BlockingEventStore.open(at: path, key: key, options: reading).close()
-        guard let client = ControlClient(store: path) else { throw locked }
         return try client.perform(operation, locked: locked, progress: progress)
     }
 }
@@ -72,7 +97,8 @@ extension BlockingEventStore {
         _ operation: StoreOperation, progress: (@Sendable (Double) -> Void)? = nil
     ) throws(EventStoreError) -> OperationResult {
         switch operation {
-        case .addEntity(let name, let plan, let reason): try addEntity(name, plan: plan, reason: reason)
+        case .addEntity(let name, let plan, let days, let reason):
+            try addEntity(name, plan: plan, days: days, reason: reason)
         case .setEntityPlan(let name, let plan, let days, let reason):
             try setPlan(ofEntity: name, plan: plan, days: days, reason: reason)
         case .renameEntity(let name, let new, let reason): try renameEntity(name, to: new, reason: reason)
@@ -83,8 +109,10 @@ extension BlockingEventStore {
         case .eraseEntity(let name, let reason): return .erased(try eraseEntity(name, reason: reason))
         case .setPlan(let plan): try setPlan(plan)
         case .sweep(let dryRun, let confirmed): return .swept(try sweep(dryRun: dryRun, confirmed: confirmed))
+        case .setPolicy(let json): try setPolicy(json: json)
         case .compact: return .compacted(try compact(progress: progress))
         case .flush: try flush()
+        case .keys(let operation): return .keys(try perform(operation))
         case .backup(let directory, let options):
             return .backedUp(try backup(to: directory, options: options, progress: progress))
         }

@@ -23,6 +23,8 @@ public struct AppendReport: Sendable {
     public var conflicts: Int
     public var refused: Int
     public var expired: Int
+    /// Values that the collection policy left out or shortened.
+    public var stripped: Int
     /// True when this batch id was seen before and the first answer was given again.
     public var repeated: Bool
 }
@@ -90,7 +92,9 @@ public struct ImportReport: Sendable {
     public var conflicts = 0
     public var refused = 0
     public var expired = 0
+    /// Values that were left out or shortened: by the collection policy, or because a log line names a person.
     public var stripped = 0
+    public var strippedByReason: [String: Int] = [:]
     public var duplicateKeys = 0
     public var entitiesAdded: [String] = []
     public var refusedByReason: [String: Int] = [:]
@@ -148,8 +152,9 @@ public struct StoreStats: Sendable {
     public var eventsByType: [CountRow] = []
     /// Events and lines refused since the store was made, by reason.
     public var refusedByReason: [String: Int] = [:]
-    /// Values left out since the store was made because they name a person or carry a query.
+    /// Values left out or shortened since the store was made.
     public var stripped = 0
+    public var strippedByReason: [String: Int] = [:]
     /// Entities by plan.
     public var entitiesByPlan: [CountRow] = []
     /// Segments whose file is missing or has another length than the catalog says; `verify` looks inside.

@@ -1,6 +1,7 @@
 // One append on its way through the writer lane.
 
 import EventStoreCore
+import EventStoreIngest
 
 /// What became of a row. Raw values stand in stored answers of batches and are never reused.
 enum RowVerdict: UInt8, Sendable {
@@ -23,6 +24,15 @@ enum RowVerdict: UInt8, Sendable {
     case numberRange = 23
     case eventTooLarge = 24
     case badValue = 25
+    // Refused by the collection policy.
+    case policyCredential = 32
+    case policyEmail = 33
+    case policyBody = 34
+    case policyDatabase = 35
+    case policyQueryString = 36
+    case policyIP = 37
+    case policyNotListed = 38
+    case policyRule = 39
 }
 
 /// A batch to be appended, and after it passed the lane what became of it.
@@ -41,6 +51,8 @@ final class AppendRequest: @unchecked Sendable {
     /// By event of the batch: why it was refused before it became a row, `nil` for one that is a row. Part of
     /// the answer, because it depends on the clock.
     var doorVerdicts: [RowVerdict?] = []
+    /// Values the collection policy left out, by reason: counted in the commit that stores the rest.
+    var stripped: [PolicyReason: Int] = [:]
 
     /// The request that must be stored if this one is: batches of one import come in their order or not at all.
     var predecessor: AppendRequest?
@@ -76,8 +88,16 @@ final class AppendRequest: @unchecked Sendable {
 extension RowVerdict {
     /// The stable word of a refusal, and what it means; `nil` for what is no refusal.
     var refusal: (reason: String, detail: String)? {
+        if let policyReason { return (policyReason.refusalWord, policyReason.refusalSentence) }
+        return ownRefusal
+    }
+
+    private var ownRefusal: (reason: String, detail: String)? {
         switch self {
         case .stored, .duplicate, .conflict, .expired: nil
+        case .policyCredential, .policyEmail, .policyBody, .policyDatabase, .policyQueryString, .policyIP,
+            .policyNotListed, .policyRule:
+            nil
         case .unknownEntity: ("unknown-entity", "an entity the store does not know, and new ones were not allowed")
         case .tooManyNames: ("too-many-names", "more attribute or type names than an entity or the store may have")
         case .suspendedEntity: ("suspended-entity", "the entity is suspended; `entity resume` lets it write again")

@@ -169,7 +169,7 @@ extension StoreEngine {
         }
         if let plan = request.plan { try Plans.check(plan, among: context.names.lives.plans) }
         let start = ContinuousClock.now
-        let feed = try ImportFeed(request, context, progress: progress)
+        let feed = try ImportFeed(request, context, policy: policy.screen, progress: progress)
         var report: ImportReport
         if request.durable, !request.dryRun {
             let run = DurableImport(self, lane, request, feed)
@@ -181,7 +181,7 @@ extension StoreEngine {
             report = run.report
         }
         feed.fill(&report)
-        if !request.dryRun { try count(refused: report.refusedByReason, stripped: report.stripped) }
+        if !request.dryRun { try count(refused: report.refusedByReason, stripped: report.strippedByReason) }
         report.entitiesAdded.sort()
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
         return report

@@ -2,6 +2,7 @@
 
 import EventStoreCore
 import EventStoreCrypto
+import EventStoreIngest
 import Foundation
 
 /// Events turned into a batch; what could not be is refused with a reason.
@@ -23,6 +24,22 @@ struct EventRows {
             doorVerdicts.append(refusal)
             if refusal == nil { add(event, ordinal, &builder) }
         }
+    }
+
+    /// By event: why it is no row of the screened batch.
+    func verdicts(_ refused: [PolicyRefusal]) -> [RowVerdict?] {
+        guard !refused.isEmpty else { return doorVerdicts }
+        var verdicts = doorVerdicts
+        var row = 0
+        var next = 0
+        for event in verdicts.indices where verdicts[event] == nil {
+            if next < refused.count, refused[next].row == row {
+                verdicts[event] = RowVerdict(refused[next].reason)
+                next += 1
+            }
+            row += 1
+        }
+        return verdicts
     }
 
     private func add(_ event: Event, _ ordinal: Int, _ builder: inout RowBatchBuilder) {
@@ -142,26 +159,29 @@ extension StoreEngine {
         }
         let tag = batchID.map { batchTag($0) }
         let rows = EventRows(events, nowMs: context.environment.nowMs(), idPrefix: tag ?? randomPrefix())
-        let request = AppendRequest(rows.batch, receivedMs: context.environment.nowMs())
+        let screening = policy.screening(rows.batch)
+        let request = AppendRequest(screening.batch, receivedMs: context.environment.nowMs())
         if let tag {
             request.batchTag = tag.tagBytes
             request.bodyHash = EventDigest.hash(events)
         }
-        request.doorVerdicts = rows.doorVerdicts
-        if rows.batch.rowCount > 0 || tag != nil {
+        request.doorVerdicts = rows.verdicts(screening.refused)
+        request.stripped = screening.stripped
+        if screening.batch.rowCount > 0 || tag != nil {
             lane.submit(request)
             if let fault = request.fault { throw fault }
         }
         let report = try report(request, lane)
         // What went through the lane was counted in its commit.
-        if rows.batch.rowCount == 0, tag == nil { try count(refused: report.refusedByReason, stripped: 0) }
+        if screening.batch.rowCount == 0, tag == nil { try count(refused: report.refusedByReason, stripped: [:]) }
         return report
     }
 
     private func report(_ request: AppendRequest, _ lane: WriterLane) throws(Fault) -> AppendReport {
         var report = AppendReport(
             outcomes: [], nextSequence: request.nextSequence, stored: 0, duplicates: 0, conflicts: 0, refused: 0,
-            expired: 0, repeated: request.earlierAnswer != nil)
+            expired: 0, stripped: request.earlierAnswer == nil ? request.stripped.values.reduce(0, +) : 0,
+            repeated: request.earlierAnswer != nil)
         var verdicts = request.eventVerdicts
         if let earlier = request.earlierAnswer {
             let answer = try BatchAnswer(decoding: earlier)

@@ -18,12 +18,34 @@ final class Follower: Sendable {
 
     private let context: ReadContext
     private let state = Mutex(State())
+    /// Where the root key comes from, to open the keyring again after its master key was rotated. A passphrase is not
+    /// kept.
+    private let source: KeySource?
 
-    init(_ context: ReadContext) { self.context = context }
+    init(_ context: ReadContext, _ source: KeySource) {
+        self.context = context
+        if case .passphrase = source { self.source = nil } else { self.source = source }
+    }
+
+    /// Takes over keys that another process changed.
+    private func reloadKeys() throws(Fault) {
+        do throws(Fault) {
+            guard try context.keyring.reloadIfChanged() else { return }
+        } catch {
+            guard error.code == .wrongKey, let source else { throw error }
+            do throws(Fault) {
+                try context.keyring.reload(with: try source.secret(context.environment))
+            } catch let again {
+                guard again.code == .wrongKey || again.code == .notFound else { throw again }
+                throw error
+            }
+        }
+        context.names.keyringChanged()
+    }
 
     /// The store as it is now. One read transaction when something changed, one row read when not.
     func refresh() throws(Fault) -> Published {
-        if try context.keyring.reloadIfChanged() { context.names.keyringChanged() }
+        try reloadKeys()
         return try state.withLock { (state) throws(Fault) in
             try context.catalog.read { (reader) throws(Fault) in try refresh(reader, &state) }
             return state.published
@@ -36,7 +58,7 @@ final class Follower: Sendable {
         let nameChanges = try reader.namesCounter()
         if nameChanges != state.nameChanges {
             // Keys come before the names they seal.
-            if try context.keyring.reloadIfChanged() { context.names.keyringChanged() }
+            try reloadKeys()
             let erased = context.names.lives.records.filter(\.isErased).count
             try context.names.load(reader)
             if context.names.lives.records.filter(\.isErased).count != erased { forgetErased(&state) }
@@ -68,7 +90,8 @@ final class Follower: Sendable {
     ) throws(Fault) {
         var handles: [Int64: SegmentHandle] = [:]
         for info in try reader.segments(overlapping: nil) where info.state == CatalogSegment.live {
-            if let known = state.handles[info.number] {
+            // One that lost a part is another: what is known of its entities no longer holds.
+            if let known = state.handles[info.number], known.info == info {
                 handles[info.number] = known
             } else {
                 handles[info.number] = try SegmentHandle(info, files: context.files)
@@ -77,7 +100,8 @@ final class Follower: Sendable {
         }
         let gone = state.handles.keys.filter { handles[$0] == nil }
         for number in gone { context.segmentFiles.forget(number) }
-        if !gone.isEmpty { context.columnCache.purge(segments: Set(gone)) }
+        let changed = state.handles.filter { number, handle in handles[number] !== handle }.keys
+        if !changed.isEmpty { context.columnCache.purge(segments: Set(changed)) }
         state.handles = handles
         state.published.segments = SegmentSet(Array(handles.values))
     }

@@ -17,6 +17,8 @@ final class ImportFeed {
     private let request: ImportRequest
     private let keyring: Keyring
     private let threads: Int
+    /// One a thread: each remembers what it decided about names.
+    private let screeners: [BatchScreener]
     private let options: InputOptions
     private let progress: (@Sendable (ImportProgress) -> Void)?
     private var nextSource = 0
@@ -27,6 +29,10 @@ final class ImportFeed {
     private(set) var counts = ParseReport()
     private(set) var firstRefusals: [Refusal] = []
     private var laterRefusals: [String: Int] = [:]
+    /// What the collection policy left out.
+    private var stripped: [PolicyReason: Int] = [:]
+    /// What it found, if that was asked for.
+    private(set) var findings: [PolicyFinding: Int] = [:]
     private var reported = ContinuousClock.now
     private static let pauseBytes = 32 * 1024
     /// Why the input ended before its end.
@@ -41,16 +47,22 @@ final class ImportFeed {
     /// A parser and the thread's right to use it. `@unchecked Sendable`: slot i is used by worker i alone.
     private final class ParserSlot: @unchecked Sendable {
         let parser: any EventParser
-        init(_ parser: any EventParser) { self.parser = parser }
+        let screener: BatchScreener
+        init(_ parser: any EventParser, _ screener: BatchScreener) {
+            self.parser = parser
+            self.screener = screener
+        }
     }
 
     init(
-        _ request: ImportRequest, _ context: ReadContext, progress: (@Sendable (ImportProgress) -> Void)?
+        _ request: ImportRequest, _ context: ReadContext, policy: PolicyScreen, collectsFindings: Bool = false,
+        progress: (@Sendable (ImportProgress) -> Void)?
     ) throws(Fault) {
         self.request = request
         self.progress = progress
         keyring = context.keyring
         threads = context.threads
+        screeners = (0..<context.threads).map { _ in BatchScreener(policy, collectsFindings: collectsFindings) }
         var zone: InputTimeZone?
         if let name = request.inputTimeZone {
             guard let known = InputTimeZone(name) else {
@@ -86,7 +98,10 @@ final class ImportFeed {
         report.read = counts.read
         report.refused = refusedCount
         report.duplicateKeys = counts.duplicateKeys
-        report.stripped = counts.stripped
+        report.strippedByReason = [:]
+        for (reason, count) in stripped { report.strippedByReason[reason.rawValue] = count }
+        if counts.stripped > 0 { report.strippedByReason[StoreEngine.strippedFromLogLines] = counts.stripped }
+        report.stripped = report.strippedByReason.values.reduce(0, +)
         report.firstRefusals = firstRefusals
         report.refusedByReason = laterRefusals
         for (reason, count) in counts.refused { report.refusedByReason[reason.rawValue, default: 0] += count }
@@ -102,10 +117,10 @@ final class ImportFeed {
         nextSource += 1
         let source = try InputSource(path: name, options: options)
         var parsers: [ParserSlot] = []
-        for _ in 0..<threads {
+        for screener in screeners {
             let parser = try EventParsers.make(
                 source.description, options: options, identity: StoreLineIdentity(keyring))
-            parsers.append(ParserSlot(parser))
+            parsers.append(ParserSlot(parser, screener))
         }
         current = Current(source: source, name: name, parsers: parsers)
         return current
@@ -129,6 +144,14 @@ final class ImportFeed {
         counts.merge(report)
     }
 
+    /// Counts what the collection policy did, and gives the rows that go on.
+    private func accept(_ screening: Screening) -> RowBatch {
+        for refusal in screening.refused { refuse(RowVerdict(refusal.reason)) }
+        stripped.merge(screening.stripped) { $0 + $1 }
+        findings.merge(screening.findings) { $0 + $1 }
+        return screening.batch
+    }
+
     private func tell(force: Bool = false) {
         guard let progress else { return }
         let now = ContinuousClock.now
@@ -148,7 +171,7 @@ final class ImportFeed {
         var rows = 0
         var isAtEnd = false
         var fault: Fault?
-        var results: [(index: Int, batch: RowBatch, report: ParseReport)] = []
+        var results: [(index: Int, screening: Screening, report: ParseReport)] = []
     }
 
     /// Parses chunks until there are about `rows` rows, or to the end of the source.
@@ -159,29 +182,34 @@ final class ImportFeed {
         let source = current.source
         try Workers.run(current.parsers.count, threads: current.parsers.count) { (slot) throws(Fault) in
             let parser = current.parsers[slot].parser
+            let screener = current.parsers[slot].screener
             while true {
                 reading.lock()
                 let taken = ImportFeed.take(source, shared, wanted)
                 reading.unlock()
                 guard let (index, chunk) = taken else { return }
                 withExtendedLifetime(chunk) { _ = parser.parse(chunk.bytes, firstLine: chunk.firstLine) }
-                let batch = parser.takeBatch()
+                let screening = screener.screen(parser.takeBatch())
                 let report = parser.takeReport()
                 shared.withLock { state in
-                    state.rows += batch.rowCount
-                    state.results.append((index, batch, report))
+                    state.rows += screening.batch.rowCount
+                    state.results.append((index, screening, report))
                 }
             }
         }
         var state = shared.withLock { $0 }
         state.results.sort { $0.index < $1.index }
-        for result in state.results { merge(result.report, current.name) }
+        var batches: [RowBatch] = []
+        for result in state.results {
+            merge(result.report, current.name)
+            batches.append(accept(result.screening))
+        }
         if state.isAtEnd { endSource(current) }
         tell()
         // What was readable before the damage is stored first.
         damage = state.fault
         let isLast = damage != nil || state.isAtEnd && nextSource >= request.sources.count
-        return Parsed(batches: state.results.map(\.batch).filter { $0.rowCount > 0 }, isLast: isLast)
+        return Parsed(batches: batches.filter { $0.rowCount > 0 }, isLast: isLast)
     }
 
     /// The next chunk and its place in the order, or `nil` when this call is to end.
@@ -211,7 +239,8 @@ final class ImportFeed {
     /// source may be smaller, and those of a pipe that pauses.
     func forEachBatch(of rows: Int, _ body: (RowBatch) throws(Fault) -> Void) throws(Fault) {
         while let current = try source() {
-            let parser = current.parsers[0].parser
+            let slot = current.parsers[0]
+            let parser = slot.parser
             var fault: Fault?
             while fault == nil {
                 let next: InputChunk?
@@ -231,24 +260,29 @@ final class ImportFeed {
                     offset += progress.bytes
                     line += progress.lines
                     if parser.rowCount >= rows {
-                        merge(parser.takeReport(), current.name)
-                        try body(parser.takeBatch())
+                        try hand(slot, current.name, body)
                         tell()
                     }
                     if progress.bytes == 0 { break }
                 }
                 // A pipe that pauses hands out small chunks: what came is appended without waiting for more.
                 if current.source.totalBytes == 0, chunk.bytes.count < ImportFeed.pauseBytes, parser.rowCount > 0 {
-                    merge(parser.takeReport(), current.name)
-                    try body(parser.takeBatch())
+                    try hand(slot, current.name, body)
                 }
                 withExtendedLifetime(chunk) {}
             }
-            merge(parser.takeReport(), current.name)
-            if parser.rowCount > 0 { try body(parser.takeBatch()) }
+            try hand(slot, current.name, body)
             if let fault { throw fault }
             endSource(current)
         }
+    }
+
+    /// Hands on what a parser has, as far as the collection policy lets it.
+    private func hand(_ slot: ParserSlot, _ name: String, _ body: (RowBatch) throws(Fault) -> Void) throws(Fault) {
+        merge(slot.parser.takeReport(), name)
+        guard slot.parser.rowCount > 0 else { return }
+        let batch = accept(slot.screener.screen(slot.parser.takeBatch()))
+        if batch.rowCount > 0 { try body(batch) }
     }
 }
 

@@ -66,13 +66,24 @@ extension NameTable {
         }
         if !allowNew { admission.unknownEntities = Set(missing.map { UInt32($0) }) }
         if allowNew, !missing.isEmpty {
-            let ids = try keyring.addEntityKeys(missing.count)
+            let ids = try newKeys(missing.count)
             for (index, code) in missing.enumerated() {
                 numbers[code] = try addEntity(batch.entities.bytes(code), keyID: ids[index], plan)
                 admission.entitiesAdded.append(batch.entities.string(code))
             }
         }
         batch.entityNumbers = numbers
+    }
+
+    /// Keys for new entities: in the ring and in its configured copy when it returns, both one write for all of them.
+    /// If the copy cannot be written they are kept for the next try.
+    private func newKeys(_ count: Int) throws(Fault) -> [UInt64] {
+        var ids = state.withLock { $0.spareKeyIDs }
+        if ids.count < count { ids += try keyring.addEntityKeys(count - ids.count) }
+        state.withLock { $0.spareKeyIDs = ids }
+        try keyBackups.update()
+        state.withLock { $0.spareKeyIDs = Array(ids.dropFirst(count)) }
+        return Array(ids.prefix(count))
     }
 
     /// What the entities' plans and states let in.

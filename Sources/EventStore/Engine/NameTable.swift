@@ -101,16 +101,23 @@ final class NameTable: Sendable {
         /// How many names that are not shared an entity holds.
         var heldAttributes: [UInt32: Int] = [:]
         var heldTypes: [UInt32: Int] = [:]
+        /// Keys that are in the ring and that no entity has: their copy could not be written.
+        var spareKeyIDs: [UInt64] = []
     }
 
     let keyring: Keyring
+    let keyBackups: KeyBackupKeeper
     let environment: Environment
     let lives: LifeTable
     let sharedMin: Int
     let defaultPlan: String
     let state = Guarded(State())
 
-    init(keyring: Keyring, environment: Environment, settings: CatalogSettings, lives: LifeTable) {
+    init(
+        keyring: Keyring, keyBackups: KeyBackupKeeper, environment: Environment, settings: CatalogSettings,
+        lives: LifeTable
+    ) {
+        self.keyBackups = keyBackups
         self.lives = lives
         self.keyring = keyring
         self.environment = environment
@@ -175,7 +182,7 @@ final class NameTable: Sendable {
     func keyringChanged() {
         state.withLock { state in
             for number in state.keyIDs.indices where state.keyIDs[number] != 0 {
-                if keyring.tombstone(state.keyIDs[number]) != nil { state.keyIDs[number] = 0 }
+                if keyring.tombstone(state.keyIDs[number]) != nil { NameTable.forget(UInt32(number), &state) }
             }
         }
     }
@@ -255,7 +262,7 @@ extension NameTable {
     private func reload(_ record: EntityRecord, _ context: XAESContext, _ state: inout State) throws(Fault) {
         let number = Int(record.number)
         if record.isErased {
-            if state.keyIDs[number] != 0 { NameTable.forget(record.number, &state) }
+            if state.entities.bytes(record.number) != nil { NameTable.forget(record.number, &state) }
             return
         }
         guard number < state.keyIDs.count, state.keyIDs[number] != 0 else { return }
@@ -331,6 +338,8 @@ enum NameSealing {
     static func holder(_ kind: StoredNameKind, _ number: UInt32, _ entity: UInt32) -> [UInt8] {
         data("held", kind.rawValue, number, entity)
     }
+
+    static func document(_ name: String) -> [UInt8] { data("document." + name, 0, 0, 0) }
 
     private static func data(_ label: String, _ kind: Int, _ number: UInt32, _ entity: UInt32) -> [UInt8] {
         var writer = ByteWriter()

@@ -14,6 +14,7 @@ struct ReadContext: Sendable {
     let catalog: Catalog
     let keyring: Keyring
     let names: NameTable
+    let keyBackups: KeyBackupKeeper
     let segmentFiles: SegmentFiles
     /// Threads for parallel work.
     let threads: Int

@@ -33,6 +33,21 @@ struct Recovery {
         return fresh
     }
 
+    /// Makes sure that the keyring is not older than the store, and returns the generation the catalog knows. Called
+    /// with the lock held, before anything is written: the keyring is always written before the catalog says so.
+    func checkKeyring() throws(Fault) -> UInt64 {
+        if try context.keyring.reloadIfChanged() { context.names.keyringChanged() }
+        let known = try context.catalog.read { (reader) throws(Fault) in try reader.keyringGeneration() }
+        guard known <= context.keyring.generation else {
+            throw Fault(
+                .wrongKey,
+                "the keyring is older than the store (generation \(context.keyring.generation), the store has seen "
+                    + "\(known)): put the newest copy in its place; it can be read with this one, not written",
+                at: .init(file: context.files.keyring))
+        }
+        return known
+    }
+
     /// Unlinks files whose rows say so, then removes the rows. A file that is gone already was unlinked before.
     private func finishRemovals(_ segments: [CatalogSegment]) throws(Fault) {
         guard !segments.isEmpty else { return }

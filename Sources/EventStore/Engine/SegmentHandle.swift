@@ -11,7 +11,10 @@ final class SegmentHandle: Sendable {
     let info: CatalogSegment
     let path: String
     /// The open file of a segment that was merged away while snapshots still need it.
-    private let pinned = Mutex<SegmentReader?>(nil)
+    private let pinned: Pin
+    private final class Pin: Sendable {
+        let reader = Mutex<SegmentReader?>(nil)
+    }
     /// Entries of all its entities, ascending by number, once somebody asked.
     private let cachedEntries: Mutex<[SegmentEntityEntry]?>
     /// Entries of single entities, as far as somebody asked; nil for entities that have none here.
@@ -19,20 +22,24 @@ final class SegmentHandle: Sendable {
     private static let singlesMax = 512
     /// The same as units of scans.
     let cachedUnits = Mutex<[ScanUnit]?>(nil)
-    /// What of it was seen last under a visibility, if anything.
-    let cachedSeen = Mutex<(stamp: UInt64, handle: SegmentHandle?)?>(nil)
-    /// Of a handle that shows a part of a segment only: the whole one, and floors that cut an entity's rows.
-    private let origin: SegmentHandle?
-    let floors: [UInt32: Int64]
+    /// What was seen of it last under a visibility.
+    enum Seen {
+        case whole, nothing
+        case part(SegmentHandle)
+    }
+    let cachedSeen = Mutex<(stamp: UInt64, seen: Seen)?>(nil)
     /// Whether all of the segment's rows are shown.
-    var isWhole: Bool { origin == nil }
+    let isWhole: Bool
+    /// Of a handle that shows a part of a segment only: floors that cut an entity's rows.
+    let floors: [UInt32: Int64]
     /// The catalog's counter of segment changes when it was last seen to name this segment.
     private let seenAt = Atomic<UInt64>(.max)
 
     init(info: CatalogSegment, path: String, entries: [SegmentEntityEntry]?) {
         self.info = info
         self.path = path
-        origin = nil
+        pinned = Pin()
+        isWhole = true
         floors = [:]
         cachedEntries = Mutex(entries)
     }
@@ -41,7 +48,8 @@ final class SegmentHandle: Sendable {
     init(part entries: [SegmentEntityEntry], of origin: SegmentHandle, floors: [UInt32: Int64]) {
         info = origin.info
         path = origin.path
-        self.origin = origin
+        pinned = origin.pinned
+        isWhole = false
         self.floors = floors
         cachedEntries = Mutex(entries)
     }
@@ -62,8 +70,8 @@ final class SegmentHandle: Sendable {
 
     func isFile(of reader: SegmentReader) -> Bool { info.id.withUnsafeBytes { SegmentID($0) } == reader.id }
 
-    var pinnedReader: SegmentReader? { origin?.pinnedReader ?? pinned.withLock { $0 } }
-    func pin(_ reader: SegmentReader) { pinned.withLock { $0 = reader } }
+    var pinnedReader: SegmentReader? { pinned.reader.withLock { $0 } }
+    func pin(_ reader: SegmentReader) { pinned.reader.withLock { $0 = reader } }
 
     func saw(at segmentChanges: UInt64) { seenAt.store(segmentChanges, ordering: .relaxed) }
 

@@ -31,7 +31,11 @@ extension StoreEngine {
     }
 
     static let refusedPrefix = "refused."
-    static let strippedName = "stripped"
+    static let strippedPrefix = "stripped."
+    /// What earlier releases counted under; all of it is what parsers of log lines leave out.
+    private static let strippedName = "stripped"
+    /// The reason of what parsers of log lines leave out.
+    static let strippedFromLogLines = "log-line"
 
     private func addCounters(_ stats: inout StoreStats) throws(Fault) {
         let (meta, entities) = try context.catalog.read { (reader) throws(Fault) in
@@ -40,17 +44,23 @@ extension StoreEngine {
         for (name, value) in meta where name.hasPrefix(StoreEngine.refusedPrefix) {
             stats.refusedByReason[String(name.dropFirst(StoreEngine.refusedPrefix.count))] = Int(value)
         }
-        stats.stripped = Int(meta[StoreEngine.strippedName] ?? 0)
+        for (name, value) in meta where name.hasPrefix(StoreEngine.strippedPrefix) {
+            stats.strippedByReason[String(name.dropFirst(StoreEngine.strippedPrefix.count))] = Int(value)
+        }
+        if let earlier = meta[StoreEngine.strippedName] {
+            stats.strippedByReason[StoreEngine.strippedFromLogLines, default: 0] += Int(earlier)
+        }
+        stats.stripped = stats.strippedByReason.values.reduce(0, +)
         stats.entitiesByPlan = Dictionary(grouping: entities) { $0.plan }
             .map { CountRow(key: $0.key, count: $0.value.count) }.sorted { $0.key < $1.key }
     }
 
     /// Adds to the counters that `stats` shows. One small commit.
-    func count(refused: [String: Int], stripped: Int) throws(Fault) {
-        guard stripped > 0 || !refused.isEmpty, let lane else { return }
+    func count(refused: [String: Int], stripped: [String: Int]) throws(Fault) {
+        guard !stripped.isEmpty || !refused.isEmpty, let lane else { return }
         var change = CatalogChange()
         for (reason, count) in refused { change.meta[StoreEngine.refusedPrefix + reason] = Int64(count) }
-        if stripped > 0 { change.meta[StoreEngine.strippedName] = Int64(stripped) }
+        for (reason, count) in stripped { change.meta[StoreEngine.strippedPrefix + reason] = Int64(count) }
         try lane.inTurn { () throws(Fault) in _ = try lane.commit(change) }
     }
 

@@ -3,6 +3,7 @@
 import EventStoreCatalog
 import EventStoreCore
 import EventStoreCrypto
+import EventStoreIngest
 import EventStoreQuery
 import EventStoreSegments
 import Foundation
@@ -22,15 +23,18 @@ final class StoreEngine: Sendable {
     private let follower: Follower?
     private let lock: (any FileLock)?
     private let flusher: Flusher?
+    /// What is not collected. Readers do not need it.
+    let policy: PolicyGate
     private let control = ControlServer()
     private let isClosed = Atomic<Bool>(false)
 
     private init(
         context: ReadContext, lock: (any FileLock)?, published: Published, follower: Follower?,
         recordedMs: Int64? = nil,
-        sweeps: Bool = false
+        sweeps: Bool = false, policy: CollectionPolicy = CollectionPolicy()
     ) {
         self.context = context
+        self.policy = PolicyGate(policy)
         let clock = ClockGuard(recordedMs: recordedMs)
         self.clock = clock
         self.lock = lock
@@ -48,6 +52,8 @@ final class StoreEngine: Sendable {
 
     /// Takes requests of other processes. Only in the holder of the lock, once it is ready.
     private func startControl() { control.start(self) }
+
+    func stopControl() { control.stop(context.files) }
 
     var writing: SegmentWriting {
         SegmentWriting(
@@ -99,7 +105,7 @@ final class StoreEngine: Sendable {
     // MARK: Closing
 
     func close() throws(Fault) {
-        if lane != nil { control.stop(context.files) }
+        if lane != nil { stopControl() }
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         flusher?.stop()
         lane?.close()
@@ -154,7 +160,7 @@ extension StoreEngine {
         try environment.files.syncDirectory(path)
         try environment.files.syncDirectory(Path.parent(path))
         _ = keyring
-        return try self.open(at: path, secret: secret, open: open, environment: environment)
+        return try self.open(at: path, secret: secret, source: key, open: open, environment: environment)
     }
 
     static func open(
@@ -162,10 +168,11 @@ extension StoreEngine {
     ) throws(Fault) -> StoreEngine {
         let environment = environment ?? StoreEngine.environment(open)
         try checkIsStore(StoreFiles(root: path), environment)
-        return try self.open(at: path, secret: try key.secret(environment), open: open, environment: environment)
+        return try self.open(
+            at: path, secret: try key.secret(environment), source: key, open: open, environment: environment)
     }
 
-    private static func checkIsStore(_ files: StoreFiles, _ environment: Environment) throws(Fault) {
+    static func checkIsStore(_ files: StoreFiles, _ environment: Environment) throws(Fault) {
         guard let status = try environment.files.status(files.root), status.isDirectory else {
             throw Fault(.notFound, "no store here; `init` makes one", at: .init(file: files.root))
         }
@@ -184,7 +191,7 @@ extension StoreEngine {
     }
 
     static func open(
-        at path: String, secret: RootSecret, open: OpenOptions, environment: Environment
+        at path: String, secret: RootSecret, source: KeySource, open: OpenOptions, environment: Environment
     ) throws(Fault) -> StoreEngine {
         let files = StoreFiles(root: path)
         try checkIsStore(files, environment)
@@ -192,7 +199,7 @@ extension StoreEngine {
         let lock = open.mode == .readWrite ? try takeLock(files, environment) : nil
         do throws(Fault) {
             let catalog = try Catalog.open(path: files.catalog, mode: lock == nil ? .reader : .writer)
-            return try assemble(files, catalog, keyring, lock, open, environment)
+            return try assemble(files, catalog, keyring, lock, open, environment, source)
         } catch {
             lock?.release()
             throw error
@@ -201,7 +208,7 @@ extension StoreEngine {
 
     private static func assemble(
         _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ lock: (any FileLock)?, _ open: OpenOptions,
-        _ environment: Environment
+        _ environment: Environment, _ source: KeySource
     ) throws(Fault) -> StoreEngine {
         let settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
         guard settings.storeID == keyring.storeID else {
@@ -210,27 +217,32 @@ extension StoreEngine {
         guard let partition = Partition(stored: settings.partition) else {
             throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
         }
-        let lives = LifeTable(partition)
-        let names = NameTable(keyring: keyring, environment: environment, settings: settings, lives: lives)
+        let lives = LifeTable(partition, keyring)
+        let keyBackups = KeyBackupKeeper(keyring: keyring, environment: environment)
+        let names = NameTable(
+            keyring: keyring, keyBackups: keyBackups, environment: environment, settings: settings, lives: lives)
         let budget = max(open.memoryBudget, 32 << 20)
         var context = ReadContext(
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
-            keyring: keyring, names: names, segmentFiles: SegmentFiles(environment),
+            keyring: keyring, names: names, keyBackups: keyBackups, segmentFiles: SegmentFiles(environment),
             threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: budget,
             columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable())
-        let follower = Follower(context)
+        let follower = Follower(context, source)
         guard lock != nil else {
             return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)
         }
         // Names and journal first: with a keyring older than the store nothing is written.
+        let generation = try Recovery(context).checkKeyring()
         _ = try follower.refresh()
         context.incarnation = try Recovery(context).run()
         let published = try follower.refresh()
         let meta = try catalog.read { (reader) throws(Fault) in try reader.meta() }
         let engine = StoreEngine(
             context: context, lock: lock, published: published, follower: nil, recordedMs: meta[ClockGuard.name],
-            sweeps: open.sweepsAutomatically)
+            sweeps: open.sweepsAutomatically, policy: try StoredPolicy.load(context))
         try engine.lane?.adoptJournal(published.memory)
+        try engine.adoptKeyBackups()
+        try engine.recordKeyringAhead(of: generation)
         try engine.finishErasures()
         try engine.finishDestroying()
         engine.startControl()
@@ -239,7 +251,7 @@ extension StoreEngine {
 
     // MARK: The lock
 
-    private static func takeLock(_ files: StoreFiles, _ environment: Environment) throws(Fault) -> any FileLock {
+    static func takeLock(_ files: StoreFiles, _ environment: Environment) throws(Fault) -> any FileLock {
         guard let lock = try environment.files.tryLock(files.lock) else {
             let holder = (try? environment.files.readAll(files.lock, max: 4096))
                 .map { String(decoding: $0, as: UTF8.self) }?.trimmingCharacters(in: .whitespacesAndNewlines)

@@ -155,10 +155,16 @@ final class WriterLane: @unchecked Sendable {
         change.addNames += names.names
         change.addHolders += names.holders
         change.shareNames += names.shares
+        let backups = context.keyBackups.unsaved()
+        if let backups {
+            change.setDocuments[KeyBackups.documentName] = try context.sealed(
+                document: KeyBackups.documentName, of: backups.backups)
+        }
         change.keyringGeneration = context.keyring.generation
         do throws(Fault) {
             let result = try context.catalog.commit(change)
             context.names.saved(names)
+            if let backups { context.keyBackups.saved(backups.revision) }
             context.names.lives.update(change.updateEntities, plans: change.setPlans)
             return result
         } catch {
@@ -290,7 +296,8 @@ final class WriterLane: @unchecked Sendable {
         for request in group {
             request.reset()
             if let tag = request.batchTag, try isAnswered(request, tag) { continue }
-            if let rows = try admit(request) {
+            guard let admitted = try admitOrRefuse(request) else { continue }
+            if let rows = admitted.rows {
                 let first = prepared.next
                 for row in 0..<rows.rowCount {
                     rows.sequence.base[row] = prepared.next
@@ -309,6 +316,9 @@ final class WriterLane: @unchecked Sendable {
             request.nextSequence = prepared.next
             for case let refusal? in request.eventVerdicts.lazy.map(\.refusal) {
                 prepared.change.meta[StoreEngine.refusedPrefix + refusal.reason, default: 0] += 1
+            }
+            for (reason, count) in request.stripped {
+                prepared.change.meta[StoreEngine.strippedPrefix + reason.rawValue, default: 0] += Int64(count)
             }
             if let tag = request.batchTag {
                 prepared.change.batches.append(record(request, tag))
@@ -401,6 +411,17 @@ final class WriterLane: @unchecked Sendable {
     }
 
     // MARK: Admission
+
+    /// As `admit`. A request with a new entity whose key has no copy where one was ordered fails alone.
+    private func admitOrRefuse(_ request: AppendRequest) throws(Fault) -> (rows: RowBatch?, Void)? {
+        do throws(Fault) {
+            return (try admit(request), ())
+        } catch {
+            guard error.code == .keyBackup else { throw error }
+            request.fault = error
+            return nil
+        }
+    }
 
     /// Names the rows, finds out which are new, and returns those, or `nil` when none is.
     private func admit(_ request: AppendRequest) throws(Fault) -> RowBatch? {

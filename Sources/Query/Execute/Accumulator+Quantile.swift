@@ -374,9 +374,16 @@ struct QuantileSelection {
         let low = nth(lower)
         let fraction = position - Double(lower)
         if fraction == 0 || lower + 1 >= count { return low }
-        let high = nth(lower + 1)
+        return QuantileSelection.between(low, nth(lower + 1), fraction)
+    }
+
+    /// The number at this fraction of the way.
+    static func between(_ low: Double, _ high: Double, _ fraction: Double) -> Double {
         // Between equal infinities there is nothing to interpolate.
-        return low == high ? low : low + (high - low) * fraction
+        if low == high { return low }
+        let distance = high - low
+        // The distance of two finite numbers can be beyond all doubles, what lies between them is not.
+        return distance.isFinite ? low + distance * fraction : low * (1 - fraction) + high * fraction
     }
 
     private mutating func nth(_ n: Int) -> Double {

@@ -75,7 +75,7 @@ private final class Quantile {
         let low = Int(rank)
         let part = rank - Double(low)
         guard part > 0, low + 1 < numbers.count else { return numbers[low] }
-        return numbers[low] + (numbers[low + 1] - numbers[low]) * part
+        return QuantileSelection.between(numbers[low], numbers[low + 1], part)
     }
 
     private func sort() {

@@ -88,8 +88,12 @@ struct Checker {
 
     /// Checks of the store against itself and of variants of the question; some of them, by chance.
     func checkFurther(_ question: Question, _ random: inout SeededGenerator, predicate: () -> Fragment) -> Verdict? {
-        guard random.percent(extraShare * 4) else { return nil }
+        guard random.percent(extraShare * 4) || question.checksPage else { return nil }
         var verdict = Verdict()
+        if question.checksPage {
+            verdict.mismatch = page(question, &random, &verdict)
+            return verdict
+        }
         guard let wanted = data.expected(question).answer.rows else { return nil }
         switch random.below(6) {
         case 0: verdict.mismatch = throughSQLite(question, wanted, &verdict)

@@ -6,8 +6,11 @@ import Foundation
 import Synchronization
 
 struct DifferentialRun {
-    /// Queries that share a data set.
-    static let queriesPerDataSet: UInt64 = 2000
+    /// Queries after which data sets come in the same order again, and the numbers in there at which each ends.
+    static let stretch: UInt64 = 2000
+    private static let dataSetEnds: [UInt64] = [650, 1300, 1940, 2000]
+    /// Queries after which a store is opened again, with nothing in memory, so that blocks are looked at.
+    private static let openingPeriod: UInt64 = 100
     /// Mismatches after which a run gives up.
     static let mismatchesMax = 20
 
@@ -30,7 +33,7 @@ struct DifferentialRun {
         var parts: [Range<UInt64>] = []
         var start = numbers.lowerBound
         while start < numbers.upperBound {
-            let end = min(numbers.upperBound, (start / Self.queriesPerDataSet + 1) * Self.queriesPerDataSet)
+            let end = min(numbers.upperBound, Self.dataSetEnd(start))
             parts.append(start..<end)
             start = end
         }
@@ -45,10 +48,18 @@ struct DifferentialRun {
         }
     }
 
+    /// Where the data set of a query number changes: four a stretch, the last of them with a large entity.
+    static func dataSetEnd(_ number: UInt64) -> UInt64 {
+        let start = number / stretch * stretch
+        return start + (dataSetEnds.first { $0 > number - start } ?? stretch)
+    }
+
     /// The data set of a query number.
     static func population(_ number: UInt64) -> Population {
-        let seed = number / queriesPerDataSet
+        let place = dataSetEnds.firstIndex { $0 > number % stretch } ?? 0
+        let seed = number / stretch * UInt64(dataSetEnds.count) + UInt64(place)
         var random = SeededGenerator(seed: seed, purpose: 4)
+        if place == dataSetEnds.count - 1 { return Population(seed: seed, rows: Population.tallRows, tall: true) }
         return Population(seed: seed, rows: random.percent(10) ? 2000...5000 : 300...1200)
     }
 
@@ -65,6 +76,10 @@ struct DifferentialRun {
     func run(_ numbers: Range<UInt64>, on data: DataSet) {
         for number in numbers {
             if log.totals.mismatches >= Self.mismatchesMax { return }
+            let isCold = number % (data.population.isTall ? 2 : Self.openingPeriod) == 0
+            if isCold, number > numbers.lowerBound {
+                do { try data.reopen() } catch { return fail("opening again before query \(number): \(error)") }
+            }
             runOne(number, on: data)
         }
     }

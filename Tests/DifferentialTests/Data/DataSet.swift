@@ -20,6 +20,7 @@ final class DataSet {
     let segments: Int
     let unflushed: Int
     private let folder: String
+    private let options: OpenOptions
 
     private static let key = KeySource.raw([UInt8](repeating: 9, count: 32))
 
@@ -31,6 +32,7 @@ final class DataSet {
         options.nowMs = { clock.nowMs }
         options.memoryBudget = memoryBudget
         options.threads = population.threads
+        self.options = options
         let store = try Self.build(population, folder, clock, options)
         self.store = store
         let stats = try store.stats()
@@ -38,6 +40,12 @@ final class DataSet {
         unflushed = stats.unflushedEvents
         events = try Self.readBack(store, population)
         reference = try Reference(events: events)
+    }
+
+    /// Closes the store and opens it with empty caches.
+    func reopen() throws {
+        try store.close()
+        store = try BlockingEventStore.open(at: folder + "/store", key: Self.key, options: options)
     }
 
     deinit {

@@ -41,14 +41,22 @@ struct Population {
         1_743_120_000_000, 1_761_264_000_000, 1_735_430_400_000, 1_708_992_000_000, 1_756_771_200_000,
     ]
 
-    /// - Parameter big: gives the first entity more rows of one type than a block holds.
-    init(seed: UInt64, rows: ClosedRange<Int>, big: Bool = false) {
+    /// Rows with which the first entity has several blocks in a segment, one of them of its main type alone, and the
+    /// second a single one that has zones: nothing of it is read where those rule it out.
+    static let tallRows = 23_300...23_800
+    let isTall: Bool
+
+    /// - Parameters:
+    ///   - big: gives the first entity more rows of one type than a block holds.
+    ///   - tall: gives it most rows, of few attributes, in one segment.
+    init(seed: UInt64, rows: ClosedRange<Int>, big: Bool = false, tall: Bool = false) {
         self.seed = seed
+        isTall = tall
         var random = SeededGenerator(seed: seed, purpose: 1)
-        partition = random.pick(weighted: [(6, .day), (3, .week), (1, .month)])
+        partition = tall ? .month : random.pick(weighted: [(6, .day), (3, .week), (1, .month)])
         sharedByEntitiesMin = random.pick([0, 2, 3, 3])
         threads = random.pick([1, 2, 2])
-        firstDay = random.pick(Self.firstDays)
+        firstDay = tall ? Self.firstDays[4] : random.pick(Self.firstDays)
         dayCount = random.within(5...7)
         let count = random.within(rows)
         let weights = Self.entityNames.indices.map { (1200 / ($0 + 1), $0) }
@@ -56,23 +64,27 @@ struct Population {
         var order = Array(weights.indices)
         random.shuffle(&order)
         for ordinal in 0..<count {
-            let isBig = big && !random.percent(10)
+            let isBig = tall ? ordinal >= Self.tallStart && !random.percent(3) : big && !random.percent(10)
             // Everybody once, then by weight.
-            let entity = isBig ? 0 : ordinal < order.count ? ordinal : order[random.pick(weighted: weights)]
+            let large = tall && random.percent(22) ? 1 : 0
+            let entity = isBig ? large : ordinal < order.count ? ordinal : order[random.pick(weighted: weights)]
             // The first events have one attribute each for certain, so that every name is known.
             let certain = ordinal < AttributeSpec.all.count ? AttributeSpec.all[ordinal] : nil
             var type = random.pick(weighted: [(10, 0), (6, 1), (4, 2), (3, 3), (2, 4), (2, 5), (1, 6)])
-            if isBig { type = 0 }
+            if isBig, !tall || !random.percent(3) { type = 0 }
             if let given = certain?.types.first { type = given }
             let day = random.below(dayCount)
             if !random.percent(20) { last = firstDay + Int64(day) * Self.dayMs + Self.timeOfDay(&random) }
             events.append(
                 Self.event(
                     &random, ordinal: ordinal, entity: entity, type: type, time: last, since: firstDay,
-                    certain: certain?.name))
+                    certain: certain?.name, isSparse: isBig && tall))
         }
         plan(&random)
     }
+
+    /// Events of a tall population before its large entity begins.
+    private static let tallStart = 300
 
     /// The time of the store's clock while event `ordinal` is appended.
     func clock(at ordinal: Int) -> Int64 { firstDay + 8 * Self.dayMs + Int64(ordinal / 97) * 1000 }
@@ -88,13 +100,14 @@ struct Population {
 
     private static func event(
         _ random: inout SeededGenerator, ordinal: Int, entity: Int, type: Int, time: Int64, since: Int64,
-        certain: String?
+        certain: String?, isSparse: Bool
     ) -> Event {
         let context = EventContext(
             ordinal: ordinal, entity: entity, type: type, day: Int((time - since) / dayMs))
         var attributes: [String: AttributeValue] = [:]
         for spec in AttributeSpec.all where spec.types.isEmpty || spec.types.contains(type) {
-            guard random.percent(spec.density) || spec.name == certain else { continue }
+            let isLeftOut = isSparse && spec.name.utf8.count % 4 != 0 && !random.percent(2)
+            guard random.percent(spec.density) && !isLeftOut || spec.name == certain else { continue }
             attributes[spec.name] = spec.make(&random, context)
         }
         var bytes = random.next()
@@ -116,7 +129,8 @@ struct Population {
     /// has three segments; then rows that mostly stay in the journal.
     private mutating func plan(_ random: inout SeededGenerator) {
         let count = events.count
-        let ends = [count * 25 / 100, count * 45 / 100, count * 65 / 100, count * 80 / 100, count]
+        let tall = [100, 200, Self.tallStart, count - 200, count]
+        let ends = isTall ? tall : [count * 25 / 100, count * 45 / 100, count * 65 / 100, count * 80 / 100, count]
         let isCompacted = random.percent(50)
         let isReopened = random.percent(30)
         let isAllFlushed = random.percent(15)

@@ -15,7 +15,7 @@ extension QueryGenerator {
         case 10: return choice(numeric(depth: depth - 1), numericColumn())
         case 11:
             note("abs")
-            return "abs(\(numericColumn()))"
+            return absolute(numericColumn())
         case 12:
             note("round")
             let value = mention(pick(Column.calm.filter { !$0.traits.contains(.noText) }))
@@ -42,6 +42,12 @@ extension QueryGenerator {
     }
 
     mutating func numericColumn() -> Fragment { mention(pick(Column.calm)) }
+
+    /// Of the text '301' it is 301.0, of the integer 301.
+    private func absolute(_ value: Fragment) -> Fragment {
+        let isOfTwoKinds = value.traits.isSuperset(of: [.textual, .numeric])
+        return part("abs(\(value))").adding(isOfTwoKinds ? [.doubles, .mixesNumbers] : [])
+    }
 
     private mutating func arithmetic(depth: Int) -> Fragment {
         let sign = random.pick(["+", "-", "*", "/", "%"])
@@ -164,7 +170,10 @@ extension QueryGenerator {
             result = "\(random.pick(["trim", "ltrim", "rtrim"]))(\(column)\(set))"
         case 8:
             note("replace")
-            result = "replace(\(column), \(literal(.text(random.pick(["a", "/", "1", "", "é"])))), 'x')"
+            let old = random.pick(["a", "/", "1", "", "é"])
+            result = "replace(\(column), \(literal(.text(old))), 'x')"
+            // Where there is nothing to replace, the value stays what it is: numbers remain numbers.
+            if old.isEmpty { return result }
         case 9..<11:
             note("typeof")
             result = "typeof(\(mention(random.pick(Column.all))))"
@@ -178,7 +187,7 @@ extension QueryGenerator {
         case 14:
             note("char")
             result = "char(\(random.within(65...90)), \(mention(Column.numericSmall)))"
-        default: return choice(textColumn(), textColumn()).without([.doubles, .mixesNumbers])
+        default: return choice(textColumn(), textColumn())
         }
         result.traits = [.textual]
         return result

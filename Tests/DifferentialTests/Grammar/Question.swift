@@ -81,6 +81,8 @@ struct Question: Sendable {
     var features: Set<String> = []
 
     var isGrouped = false
+    /// Rows tie, so that pages must be checked against the whole.
+    var checksPage = false
 
     /// The text in a dialect.
     func written(_ dialect: Dialect) -> SQLWriter {

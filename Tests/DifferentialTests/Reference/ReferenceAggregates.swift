@@ -73,8 +73,12 @@ final class QuantileState: AggregateState {
         numbers.sort()
         let place = share * Double(numbers.count - 1)
         let low = Int(place.rounded(.down))
-        let high = min(low + 1, numbers.count - 1)
-        return .real(numbers[low] + (numbers[high] - numbers[low]) * (place - Double(low)))
+        let part = place - Double(low)
+        guard part > 0, low + 1 < numbers.count, numbers[low] != numbers[low + 1] else { return .real(numbers[low]) }
+        let distance = numbers[low + 1] - numbers[low]
+        if distance.isFinite { return .real(numbers[low] + distance * part) }
+        // Halved, no two doubles are too far apart.
+        return .real(2 * (numbers[low] / 2 + (numbers[low + 1] / 2 - numbers[low] / 2) * part))
     }
 }
 

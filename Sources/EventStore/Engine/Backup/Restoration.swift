@@ -12,6 +12,7 @@ import Foundation
 struct Restoration {
     let source: BackupDirectory
     let path: String
+    let key: KeySource
     let secret: RootSecret
     let environment: Environment
     let options: RestoreOptions
@@ -192,7 +193,7 @@ struct Restoration {
     /// The path of the configured key backup is the original's: this store must never write there.
     private func keyBackupsHere(_ catalog: Catalog, _ ring: Keyring) throws(Fault) -> [String: [UInt8]] {
         let name = KeyBackups.documentName
-        let aad = StoreEngine.aad(document: name)
+        let aad = ReadContext.aad(document: name)
         let box = try catalog.read { (reader) throws(Fault) in try reader.document(name) }
         guard let box else { return [:] }
         let text = try SealedValue.open(box, key: ring.subkey(.names), aad: aad)
@@ -215,7 +216,8 @@ struct Restoration {
         writing.mode = .readWrite
         // What has expired since shows nowhere; whoever opens the store next sweeps it.
         writing.sweepsAutomatically = false
-        let engine = try StoreEngine.open(at: work, secret: secret, open: writing, environment: environment)
+        let engine = try StoreEngine.open(
+            at: work, secret: secret, source: key, open: writing, environment: environment)
         let result: Result<Void, Fault>
         do throws(Fault) {
             result = .success(try check(engine, manifest, &report))

@@ -11,13 +11,24 @@ struct ControlClient {
         self.socket = socket
     }
 
-    /// - Parameter locked: what is thrown when the holder does not answer.
+    /// How long the holder may take to begin.
+    private static let beginTime = Duration.seconds(10)
+
+    /// Has the operation done; `nil` when the holder did not begin with it.
+    ///
+    /// - Parameter locked: who holds the store.
     func perform(
         _ operation: StoreOperation, locked: EventStoreError, progress: (@Sendable (Double) -> Void)?
-    ) throws(EventStoreError) -> OperationResult {
-        guard let request = ControlMessage.encode(operation), socket.send(request) else { throw locked }
-        while let line = socket.line(max: ControlMessage.lineBytesMax) {
+    ) throws(EventStoreError) -> OperationResult? {
+        guard let request = ControlMessage.encode(operation), socket.send(request) else { return nil }
+        let start = ContinuousClock.now
+        var hasBegun = false
+        while let line = socket.line(
+            max: ControlMessage.lineBytesMax,
+            while: { hasBegun || ContinuousClock.now - start < ControlClient.beginTime })
+        {
             guard let answer: ControlAnswer = ControlMessage.decode(line) else { break }
+            hasBegun = true
             switch answer {
             case .progress(let share): progress?(share)
             case .result(let result): return result
@@ -25,6 +36,11 @@ struct ControlClient {
                 throw EventStoreError(Fault(Fault.Code(rawValue: code), message))
             }
         }
-        throw locked
+        guard hasBegun else { return nil }
+        throw EventStoreError(
+            Fault(
+                .locked,
+                "\(locked.message): it began with what was asked for and went away; `audit list` shows whether it was done"
+            ))
     }
 }

@@ -2,7 +2,8 @@
 
 import Foundation
 
-/// A request's answer, a line each; every one but the last tells of progress.
+/// A request's answer, a line each; every one but the last tells of progress. The first comes before anything is done:
+/// who did not get it knows that nothing was.
 enum ControlAnswer: Codable, Sendable {
     case progress(Double)
     case result(OperationResult)

@@ -13,6 +13,7 @@ final class ControlServer: Sendable {
     private let state = Mutex(State())
     private let ended = DispatchSemaphore(value: 0)
     private static let pollMs: Int32 = 200
+    private static let requestTime = Duration.seconds(5)
 
     /// Listens from now on. A store whose socket cannot be made works all the same; others then find it locked.
     func start(_ engine: StoreEngine) {
@@ -26,8 +27,10 @@ final class ControlServer: Sendable {
         }
         let thread = Thread { [self, weak engine] in
             while !state.withLock({ $0.isStopped }) {
-                guard let connection = socket.accept(withinMs: ControlServer.pollMs) else { continue }
+                let connection = socket.accept(withinMs: ControlServer.pollMs)
+                // A store that was let go without closing takes no more requests either.
                 guard let engine else { break }
+                guard let connection else { continue }
                 serve(connection, engine)
             }
             ended.signal()
@@ -58,8 +61,11 @@ final class ControlServer: Sendable {
             return
         }
         // One who connects and says nothing holds nobody up.
-        guard connection.isReadable(withinMs: 5000),
-            let line = connection.line(max: ControlMessage.lineBytesMax),
+        let start = ContinuousClock.now
+        let line = connection.line(max: ControlMessage.lineBytesMax) {
+            !state.withLock { $0.isStopped } && ContinuousClock.now - start < ControlServer.requestTime
+        }
+        guard let line,
             let operation: StoreOperation = ControlMessage.decode(line)
         else {
             reply(
@@ -68,6 +74,8 @@ final class ControlServer: Sendable {
                 connection)
             return
         }
+        // One that has given up meanwhile has told its caller that nothing was done.
+        guard reply(.progress(0), connection) else { return }
         let store = BlockingEventStore(store: EventStore(engine: engine))
         let actor = AuditActor(peer: peer)
         let result = AuditActor.$current.withValue(actor) { () -> Result<OperationResult, EventStoreError> in
@@ -84,8 +92,9 @@ final class ControlServer: Sendable {
     }
 
     /// One that has gone does not hear it; what was asked for is done all the same.
-    private func reply(_ answer: ControlAnswer, _ connection: LocalSocket) {
-        if let bytes = ControlMessage.encode(answer) { connection.send(bytes) }
+    @discardableResult
+    private func reply(_ answer: ControlAnswer, _ connection: LocalSocket) -> Bool {
+        ControlMessage.encode(answer).map { connection.send($0) } ?? false
     }
 
     /// Takes no more requests and waits for those under way.

@@ -2,6 +2,7 @@
 
 import CHostSystem
 import EventStoreCore
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -11,11 +12,13 @@ import EventStoreCore
     import Darwin
 #endif
 
-/// A connected or listening socket. `@unchecked Sendable`: the descriptor is set once; reads belong to one thread,
-/// writes are made under the caller's lock.
+/// A connected or listening socket. `@unchecked Sendable`: the descriptor is set once; reads belong to one thread;
+/// what is sent is sent whole, under a lock of its own.
 final class LocalSocket: @unchecked Sendable {
     private let descriptor: Int32
     private var pending: [UInt8] = []
+    /// Whether the other end took all that was sent. Also the lock of sending.
+    private let takes = Mutex(true)
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
@@ -69,11 +72,11 @@ final class LocalSocket: @unchecked Sendable {
     static func listen(_ directory: String, _ name: String) throws(Fault) -> LocalSocket {
         unlink(Path.join(directory, name))
         let socket = LocalSocket(make())
-        let old = umask(0o177)
         let bound = try withAddress(directory, name) { bind(socket.descriptor, $0, $1) }
-        umask(old)
-        guard bound == 0, libcListen(socket.descriptor) == 0 else {
-            throw .system("bind", errno: errno, file: Path.join(directory, name))
+        let path = Path.join(directory, name)
+        // Until then the directory's mode keeps others out; a umask would be that of every thread.
+        guard bound == 0, chmod(path, 0o600) == 0, libcListen(socket.descriptor) == 0 else {
+            throw .system("bind", errno: errno, file: path)
         }
         return socket
     }
@@ -110,8 +113,14 @@ final class LocalSocket: @unchecked Sendable {
         #else
             let next = Darwin.accept(descriptor, nil, nil)
         #endif
-        return next < 0 ? nil : LocalSocket(next)
+        guard next >= 0 else { return nil }
+        // One that takes nothing is as good as gone.
+        var limit = timeval(tv_sec: sendSeconds, tv_usec: 0)
+        setsockopt(next, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        return LocalSocket(next)
     }
+
+    private var sendSeconds: Int { 5 }
 
     func isReadable(withinMs timeout: Int32) -> Bool {
         var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -125,9 +134,16 @@ final class LocalSocket: @unchecked Sendable {
         return eventstore_peer(descriptor, &user, &process) == 0 ? (user, process) : nil
     }
 
-    /// Sends all of it; false when the other end is gone.
+    /// Sends all of it; false when the other end is gone, now or earlier.
     @discardableResult
     func send(_ bytes: [UInt8]) -> Bool {
+        takes.withLock { takes in
+            if takes { takes = sendAll(bytes) }
+            return takes
+        }
+    }
+
+    private func sendAll(_ bytes: [UInt8]) -> Bool {
         var done = 0
         while done < bytes.count {
             let step = bytes.withUnsafeBytes { bytes in
@@ -156,15 +172,19 @@ final class LocalSocket: @unchecked Sendable {
         }
     #endif
 
-    /// The next line without its end; `nil` at the end, or when a line is longer than allowed.
-    func line(max limit: Int) -> [UInt8]? {
+    /// The next line without its end; `nil` at the end, when a line is longer than allowed, or when `isWanted`, asked
+    /// a few times a second, says that nobody waits any more.
+    func line(max limit: Int, while isWanted: () -> Bool = { true }) -> [UInt8]? {
+        var searched = 0
         while true {
-            if let end = pending.firstIndex(of: 0x0a) {
+            if let end = pending[searched...].firstIndex(of: 0x0a) {
                 let line = Array(pending[..<end])
                 pending.removeSubrange(...end)
                 return line
             }
-            guard pending.count <= limit else { return nil }
+            searched = pending.count
+            guard searched <= limit, isWanted() else { return nil }
+            while !isReadable(withinMs: 200) { guard isWanted() else { return nil } }
             var buffer = [UInt8](repeating: 0, count: 16_384)
             let count = read(descriptor, &buffer, buffer.count)
             if count > 0 {

@@ -41,7 +41,17 @@ struct AuditActor: Codable, Sendable, Equatable {
     /// A process at the other end of a local socket.
     init(peer: (user: UInt32, process: Int32)) {
         let name = getpwuid(peer.user).map { String(cString: $0.pointee.pw_name) } ?? "#\(peer.user)"
-        self.init(user: name, userID: peer.user, process: peer.process, program: AuditActor.process.program)
+        self.init(user: name, userID: peer.user, process: peer.process, program: AuditActor.program(of: peer.process))
+    }
+
+    /// What the system calls a process; elsewhere than on Linux, which does not say, it is taken for one of ours.
+    private static func program(of process: Int32) -> String {
+        #if os(Linux)
+            let name = try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8)
+            return name?.trimmingCharacters(in: .whitespacesAndNewlines) ?? "unknown"
+        #else
+            return AuditActor.process.program
+        #endif
     }
 
     private static let process = AuditActor(

@@ -17,30 +17,58 @@ struct KeyBackups: Codable, Sendable, Equatable {
     var configuredPath: String?
     /// The generation the configured copy holds.
     var configuredGeneration: UInt64 = 0
-    /// Made by hand, oldest first.
+    /// When it was written last.
+    var configuredTimeMs: Int64?
+    /// Those nobody rewrites: made by hand, or once the configured one. Oldest first.
     var copies: [Copy] = []
 
     static let documentName = "key-backups"
+
+    /// The newest generation of which a copy is known; 0 when there is none.
+    var newestGeneration: UInt64 {
+        copies.map(\.generation).max().map { max($0, configuredPath == nil ? 0 : configuredGeneration) }
+            ?? (configuredPath == nil ? 0 : configuredGeneration)
+    }
+
+    /// The configured copy was written.
+    mutating func configured(_ path: String, _ generation: UInt64, _ timeMs: Int64) {
+        guard path == configuredPath else { return }
+        configuredGeneration = generation
+        configuredTimeMs = timeMs
+    }
+
+    /// A copy was made by hand: an older one at that path is no more.
+    mutating func copied(to path: String, _ generation: UInt64, _ timeMs: Int64) {
+        if path == configuredPath { return configured(path, generation, timeMs) }
+        copies.removeAll { $0.path == path }
+        copies.append(Copy(path: path, timeMs: timeMs, generation: generation))
+    }
+
+    /// From now on the copy at `path` is kept up to date. The one before is left as it is, hence a copy like others.
+    mutating func configure(_ path: String?, _ generation: UInt64, _ timeMs: Int64) {
+        if let old = configuredPath, old != path {
+            copies.append(Copy(path: old, timeMs: configuredTimeMs ?? timeMs, generation: configuredGeneration))
+        }
+        if let path { copies.removeAll { $0.path == path } }
+        configuredPath = path
+        configuredGeneration = path == nil ? 0 : generation
+        configuredTimeMs = path == nil ? nil : timeMs
+    }
 }
 
 extension StoreEngine {
+    /// In the process that writes what it knows, in others what the catalog says.
     func keyBackups() throws(Fault) -> KeyBackups {
-        try document(KeyBackups.documentName) ?? KeyBackups()
+        if lane != nil { return context.keyBackups.backups }
+        return try document(KeyBackups.documentName) ?? KeyBackups()
     }
 
-    /// Copies that still open the key when the store no longer can: those made by hand while it was there. The
-    /// configured one is rewritten with the erasure.
-    func outlivingKeyBackups(_ keyID: UInt64) throws(Fault) -> [ReceiptText.KeyBackup] {
-        guard let made = context.keyring.entityKeyGeneration(keyID) else { return [] }
+    /// Copies that still open one of the keys when the store no longer can: those that were made while it was there
+    /// and that nobody rewrites. The configured one is rewritten with the erasure.
+    func outlivingKeyBackups(_ keyIDs: [UInt64]) throws(Fault) -> [ReceiptText.KeyBackup] {
+        guard let made = keyIDs.compactMap({ context.keyring.entityKeyGeneration($0) }).min() else { return [] }
         return try keyBackups().copies.filter { $0.generation >= made }
             .map { ReceiptText.KeyBackup(path: $0.path, time: TimestampText.utc($0.timeMs)) }
-    }
-
-    /// Brings the configured copy up to date after the keyring changed.
-    func keyringChanged() throws(Fault) {
-        guard let path = try keyBackups().configuredPath else { return }
-        let bytes = try context.environment.files.readAll(context.files.keyring)
-        try context.environment.files.replace(path, with: bytes)
     }
 
     // MARK: Sealed documents
@@ -57,12 +85,29 @@ extension StoreEngine {
     func documentBytes(_ name: String) throws(Fault) -> [UInt8]? {
         let box = try context.catalog.read { (reader) throws(Fault) in try reader.document(name) }
         guard let box else { return nil }
-        return try SealedValue.open(box, key: context.keyring.subkey(.names), aad: StoreEngine.aad(document: name))
+        return try SealedValue.open(
+            box, key: context.keyring.subkey(.names), aad: ReadContext.aad(document: name))
     }
 
     func sealed(document name: String, _ bytes: [UInt8]) throws(Fault) -> [UInt8] {
+        try context.sealed(document: name, bytes)
+    }
+}
+
+extension ReadContext {
+    func sealed(document name: String, _ bytes: [UInt8]) throws(Fault) -> [UInt8] {
         try SealedValue.seal(
-            bytes, key: context.keyring.subkey(.names), aad: StoreEngine.aad(document: name), context.environment)
+            bytes, key: keyring.subkey(.names), aad: ReadContext.aad(document: name), environment)
+    }
+
+    /// A document as a commit takes it.
+    func sealed(document name: String, of value: some Encodable) throws(Fault) -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        guard let text = try? encoder.encode(value) else {
+            throw Fault(.invalid, "the document '\(name)' cannot be encoded")
+        }
+        return try sealed(document: name, [UInt8](text))
     }
 
     static func aad(document name: String) -> [UInt8] {

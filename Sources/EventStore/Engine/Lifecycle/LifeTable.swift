@@ -5,6 +5,7 @@
 
 import EventStoreCatalog
 import EventStoreCore
+import EventStoreCrypto
 import Synchronization
 
 /// The stages of an entity's life. Raw values stand in the catalog.
@@ -32,13 +33,17 @@ final class LifeTable: Sendable {
         /// Days by name; 0 keeps for ever.
         var plans: [String: Int] = [:]
         var generation = 0
-        var cached: (generation: Int, day: Int64, visibility: Visibility)?
+        var cached: (generation: Int, keys: UInt64, day: Int64, visibility: Visibility)?
     }
 
     let partition: Partition
+    private let keyring: Keyring
     private let state = Mutex(State())
 
-    init(_ partition: Partition) { self.partition = partition }
+    init(_ partition: Partition, _ keyring: Keyring) {
+        self.partition = partition
+        self.keyring = keyring
+    }
 
     // MARK: Loading
 
@@ -105,12 +110,15 @@ final class LifeTable: Sendable {
     /// What readers may see now. Computed once a day and change.
     func visibility(nowMs: Int64) -> Visibility {
         let day = CivilDate.day(ms: nowMs)
+        let keys = keyring.generation
         return state.withLock { state in
-            if let cached = state.cached, cached.generation == state.generation, cached.day == day {
+            if let cached = state.cached, cached.generation == state.generation, cached.keys == keys, cached.day == day
+            {
                 return cached.visibility
             }
+            if state.cached?.keys != keys { state.generation += 1 }
             let visibility = makeVisibility(state, nowMs: nowMs)
-            state.cached = (state.generation, day, visibility)
+            state.cached = (state.generation, keys, day, visibility)
             return visibility
         }
     }
@@ -120,9 +128,11 @@ final class LifeTable: Sendable {
         var isPending: [Bool] = []
         floors.reserveCapacity(state.records.count)
         for record in state.records {
-            if record.isErased {
+            // Data from before an erasure with keys from after it: its index still has the entity.
+            let isKeyErased = record.keyID != 0 && keyring.tombstone(record.keyID) != nil
+            if record.isErased || isKeyErased {
                 floors.append(.max)
-                isPending.append(false)
+                isPending.append(!record.isErased)
                 continue
             }
             let cutOff = LifeTable.cutOff(days: LifeTable.days(record, state.plans), nowMs: nowMs)

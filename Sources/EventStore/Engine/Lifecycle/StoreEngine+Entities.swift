@@ -51,10 +51,11 @@ extension StoreEngine {
 
     // MARK: Adding and renaming
 
-    func addEntity(_ name: String, plan: String?, reason: String?) throws(Fault) {
+    func addEntity(_ name: String, plan: String?, days: Int?, reason: String?) throws(Fault) {
         let lane = try writer()
         let plan = plan ?? context.settings.defaultPlan
         try Plans.check(plan, among: lives.plans)
+        try StoreEngine.check(days: days)
         guard (1...Limits.entityNameBytesMax).contains(name.utf8.count) else {
             throw Fault(.invalid, "an entity's name has 1 to \(Limits.entityNameBytesMax) bytes")
         }
@@ -63,14 +64,27 @@ extension StoreEngine {
         try lane.exclusively { () throws(Fault) in
             let number = try context.names.add(entity: name, plan: plan)
             var change = CatalogChange()
+            var details = ["plan": plan]
+            if let days, var record = lives.record(number) {
+                record.days = days
+                change.updateEntities = [record]
+                details["days"] = "\(days)"
+            }
             try lane.record(
                 [
                     AuditEntry(
                         operation: "entity.add", entity: number, blindName: lives.record(number)?.tag.hexText,
-                        reason: reason, details: ["plan": plan], actor: .own)
+                        reason: reason, details: details, actor: .own)
                 ], in: &change)
             _ = try lane.commit(change)
         }
+    }
+
+    /// Days an entity or a plan keeps: at most a hundred years.
+    static let daysMax = 36_500
+
+    private static func check(days: Int?) throws(Fault) {
+        if let days, !(1...daysMax).contains(days) { throw Fault(.invalid, "days are 1 to \(daysMax)") }
     }
 
     func rename(_ name: String, to new: String, reason: String?) throws(Fault) {
@@ -90,7 +104,7 @@ extension StoreEngine {
     func setPlan(_ name: String, plan: String?, days: Int?, reason: String?) throws(Fault) {
         let lane = try writer()
         if let plan { try Plans.check(plan, among: lives.plans) }
-        if let days, !(1...36_500).contains(days) { throw Fault(.invalid, "days are 1 to 36500") }
+        try StoreEngine.check(days: days)
         maintenance.lock()
         defer {
             maintenance.unlock()
@@ -114,7 +128,7 @@ extension StoreEngine {
 
     func setStorePlan(_ name: String, days: Int?) throws(Fault) {
         let lane = try writer()
-        guard (1...100).contains(name.utf8.count), days.map({ (1...36_500).contains($0) }) ?? true else {
+        guard (1...100).contains(name.utf8.count), days.map({ (1...StoreEngine.daysMax).contains($0) }) ?? true else {
             throw Fault(.invalid, "a plan has a name of 1 to 100 bytes and 1 to 36500 days, or keeps for ever")
         }
         maintenance.lock()
@@ -164,6 +178,9 @@ extension StoreEngine {
 
     /// - Parameter eraseAfterMs: when to erase at the latest, from now; needed where data is kept for ever.
     func cancel(_ name: String, eraseAfterMs: Int64?, reason: String?) throws(Fault) {
+        if let eraseAfterMs, !(0...Int64(StoreEngine.daysMax) * Limits.msPerDay).contains(eraseAfterMs) {
+            throw Fault(.invalid, "an entity is erased after 0 to \(StoreEngine.daysMax) days")
+        }
         let now = context.environment.nowMs()
         let lives = lives
         let details = eraseAfterMs.map { ["erase-at": TimestampText.utc(now + $0)] } ?? [:]

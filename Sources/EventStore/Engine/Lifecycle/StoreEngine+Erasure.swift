@@ -19,17 +19,20 @@ extension StoreEngine {
             lane.announceFlush()
         }
         let record = try lifeRecord(name)
+        // What the receipt promises of the configured copy of the keys has to be possible.
+        try context.keyBackups.update(always: true)
         var begun: (removal: PartRemoval, receipt: ReceiptRow, events: Int)?
         try lane.exclusively { () throws(Fault) in
             begun = try beginErasure(record, reason, actor, lane)
         }
         guard let begun else { preconditionFailure("the body has run") }
-        try destroyKey(record, begun.receipt)
+        let staleCopy = try destroyKey(record, begun.receipt)
         let unreadable = (ContinuousClock.now - start) / .seconds(1)
         try finishErasure(record, lane)
         var freed = try allocatedBytes(begun.removal.dropped)
         freed += try reclaim(begun.removal, lane)
         try dropJournal(lane)
+        if let staleCopy { throw StoreEngine.doneBut(staleCopy) }
         return ErasureReport(
             receipt: try receipt(begun.receipt), events: begun.events, segmentsDropped: begun.removal.dropped.count,
             bytesFreed: freed, unreadableSeconds: unreadable, seconds: (ContinuousClock.now - start) / .seconds(1))
@@ -50,14 +53,7 @@ extension StoreEngine {
         let removal = try parts(of: record.number, lane)
         let unflushed = lane.published.withLock { $0.memory }.reduce(0) { $0 + $1.count(entity: record.number) }
         var change = CatalogChange()
-        removal.apply(to: &change)
-        var intent = record
-        intent.state = LifeState.erasing.rawValue
-        intent.sealedName = []
-        intent.tag = context.environment.random(16)
-        change.updateEntities = [intent]
-        change.releaseHolders = [record.number]
-        change.forgetEntities = [record.number]
+        remove(record, as: .erasing, removal, from: &change)
         let events = removal.rows + unflushed
         try lane.record(
             [
@@ -82,7 +78,8 @@ extension StoreEngine {
         let text = ReceiptText(
             store: context.settings.storeID.hexText, entity: record.number, key: record.keyID.hexText,
             erased: TimestampText.utc(link.timeMs), events: events,
-            chain: .init(number: link.number, mac: link.mac.hexText), keyBackups: try outlivingKeyBackups(record.keyID))
+            chain: .init(number: link.number, mac: link.mac.hexText),
+            keyBackups: try outlivingKeyBackups([record.keyID]))
         let body = try text.encoded()
         return ReceiptRow(entity: record.number, timeMs: link.timeMs, body: body, signature: try sign(body))
     }
@@ -101,10 +98,11 @@ extension StoreEngine {
         return removal
     }
 
-    private func destroyKey(_ record: EntityRecord, _ receipt: ReceiptRow) throws(Fault) {
+    /// Returns why the configured copy of the keys still has the key, if it does.
+    private func destroyKey(_ record: EntityRecord, _ receipt: ReceiptRow) throws(Fault) -> Fault? {
         try context.keyring.eraseEntityKey(record.keyID, reference: sha256(receipt.body))
         SealedValue.forgetKeys()
-        try keyringChanged()
+        return keyringChanged()
     }
 
     private func finishErasure(_ record: EntityRecord, _ lane: WriterLane) throws(Fault) {
@@ -129,6 +127,7 @@ extension StoreEngine {
     /// Finishes erasures that an earlier process began. Called at open, before anything is appended.
     func finishErasures() throws(Fault) {
         let lane = try writer()
+        try adoptErasures(lane)
         let begun = context.names.lives.records.filter { $0.life == .erasing }
         // An older copy of the keyring was put back: what the catalog says is erased stays so.
         let returned = context.names.lives.records.filter { record in
@@ -140,15 +139,56 @@ extension StoreEngine {
             guard let receipt = receipts.last(where: { $0.entity == record.number }) else {
                 throw Fault(.damaged, "an erasure that began has no receipt", at: .init(entity: record.number))
             }
-            try destroyKey(record, receipt)
+            if let staleCopy = try destroyKey(record, receipt) { StoreLog.logger.error("\(staleCopy)") }
             try finishErasure(record, lane)
         }
         for record in returned {
             let receipt = receipts.last { $0.entity == record.number }
             try context.keyring.eraseEntityKey(record.keyID, reference: sha256(receipt?.body ?? []))
-            try keyringChanged()
+            if let staleCopy = keyringChanged() { StoreLog.logger.error("\(staleCopy)") }
         }
         try dropJournal(lane)
+    }
+
+    /// Entities whose key was erased after this data was copied: the data follows the keys.
+    private func adoptErasures(_ lane: WriterLane) throws(Fault) {
+        let records = context.names.lives.records.filter { record in
+            !record.isErased && record.keyID != 0 && context.keyring.tombstone(record.keyID) != nil
+        }
+        for record in records {
+            let removal = try parts(of: record.number, lane)
+            try lane.exclusively { () throws(Fault) in
+                var change = CatalogChange()
+                remove(record, as: .erased, removal, from: &change)
+                try lane.record(
+                    [
+                        AuditEntry(
+                            operation: "entity.erase", entity: record.number, blindName: record.tag.hexText,
+                            reason: "its key was erased already",
+                            details: ["events": "\(removal.rows)", "key": record.keyID.hexText], actor: .own)
+                    ], in: &change)
+                _ = try lane.commit(change)
+                context.names.forget(record.number)
+                lane.forget(entity: record.number)
+                try publish(removal, lane)
+            }
+            _ = try reclaim(removal, lane)
+        }
+        if !records.isEmpty { try dropJournal(lane) }
+    }
+
+    /// What the catalog loses with an entity.
+    private func remove(
+        _ record: EntityRecord, as state: LifeState, _ removal: PartRemoval, from change: inout CatalogChange
+    ) {
+        removal.apply(to: &change)
+        var final = record
+        final.state = state.rawValue
+        final.sealedName = []
+        final.tag = context.environment.random(16)
+        change.updateEntities = [final]
+        change.releaseHolders = [record.number]
+        change.forgetEntities = [record.number]
     }
 
     /// Erases cancelled entities whose time is up or whose data has lived out its retention; returns their names.

@@ -95,22 +95,29 @@ extension Published {
 extension SegmentHandle {
     /// The segment as far as it may be seen: itself, one with fewer entries, or `nil` for nothing.
     func seen(_ visibility: Visibility, _ catalog: Catalog) throws(Fault) -> SegmentHandle? {
-        if let known = cachedSeen.withLock({ $0 }), known.stamp == visibility.stamp { return known.handle }
+        let seen: Seen
+        if let known = cachedSeen.withLock({ $0 }), known.stamp == visibility.stamp {
+            seen = known.seen
+        } else {
+            seen = try look(visibility, catalog)
+            cachedSeen.withLock { $0 = (visibility.stamp, seen) }
+        }
+        switch seen {
+        case .whole: return self
+        case .nothing: return nil
+        case .part(let handle): return handle
+        }
+    }
+
+    private func look(_ visibility: Visibility, _ catalog: Catalog) throws(Fault) -> Seen {
         let all = try entries(catalog)
         let visible = all.filter { $0.maxTime >= visibility.floor($0.entity) }
         var floors: [UInt32: Int64] = [:]
         for entry in visible where entry.minTime < visibility.floor(entry.entity) {
             floors[entry.entity] = visibility.floor(entry.entity)
         }
-        let handle: SegmentHandle?
-        if visible.isEmpty {
-            handle = nil
-        } else if visible.count == all.count, floors.isEmpty {
-            handle = self
-        } else {
-            handle = SegmentHandle(part: visible, of: self, floors: floors)
-        }
-        cachedSeen.withLock { $0 = (visibility.stamp, handle) }
-        return handle
+        if visible.isEmpty { return .nothing }
+        if visible.count == all.count, floors.isEmpty { return .whole }
+        return .part(SegmentHandle(part: visible, of: self, floors: floors))
     }
 }
