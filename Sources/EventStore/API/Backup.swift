@@ -142,7 +142,7 @@ extension StoreAdministration {
     ) throws(Fault) -> RestoreReport {
         let restoration = Restoration(
             source: BackupDirectory(root: Backup.absolute(directory), files: environment.files),
-            path: Backup.absolute(path), secret: try key.secret(environment), environment: environment,
+            path: Backup.absolute(path), key: key, secret: try key.secret(environment), environment: environment,
             options: options, open: open, progress: progress)
         return try restoration.run(keyring: keyring)
     }

@@ -12,6 +12,7 @@ import Foundation
 struct Restoration {
     let source: BackupDirectory
     let path: String
+    let key: KeySource
     let secret: RootSecret
     let environment: Environment
     let options: RestoreOptions
@@ -215,7 +216,8 @@ struct Restoration {
         writing.mode = .readWrite
         // What has expired since shows nowhere; whoever opens the store next sweeps it.
         writing.sweepsAutomatically = false
-        let engine = try StoreEngine.open(at: work, secret: secret, open: writing, environment: environment)
+        let engine = try StoreEngine.open(
+            at: work, secret: secret, source: key, open: writing, environment: environment)
         let result: Result<Void, Fault>
         do throws(Fault) {
             result = .success(try check(engine, manifest, &report))

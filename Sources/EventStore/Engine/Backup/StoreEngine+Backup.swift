@@ -93,9 +93,7 @@ extension StoreEngine {
 
     /// Keys that are in no copy of the keyring that the store knows of.
     private func keysWithoutBackup() throws(Fault) -> Int {
-        let known = try keyBackups()
-        let newest = max(known.configuredGeneration, known.copies.map(\.generation).max() ?? 0)
-        return context.keyring.entityKeyCount(after: newest)
+        context.keyring.entityKeyCount(after: try keyBackups().newestGeneration)
     }
 
     // MARK: Verifying copies

@@ -145,7 +145,7 @@ extension StoreEngine {
         for record in returned {
             let receipt = receipts.last { $0.entity == record.number }
             try context.keyring.eraseEntityKey(record.keyID, reference: sha256(receipt?.body ?? []))
-            try keyringChanged()
+            if let staleCopy = keyringChanged() { StoreLog.logger.error("\(staleCopy)") }
         }
         try dropJournal(lane)
     }
