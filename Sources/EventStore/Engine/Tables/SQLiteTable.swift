@@ -1,4 +1,4 @@
-// SQLite exports as events.
+// Databases of SQLite that an export wrote, as events again.
 
 import EventStoreCatalog
 import EventStoreCore
