@@ -13,7 +13,6 @@ struct AuditCommand: ParsableCommand {
               eventstore audit list events
               eventstore audit verify events
               eventstore audit head events --json > head-of-today.json
-              eventstore audit verify-receipt erased.json --public-key 4fa0…
             """,
         subcommands: [
             AuditListCommand.self, AuditVerifyCommand.self, AuditHeadCommand.self, AuditVerifyReceiptCommand.self,

@@ -15,8 +15,8 @@ struct EntityCommand: ParsableCommand {
             Examples:
               eventstore entity list events
               eventstore entity add events example.org --plan starter
-              eventstore entity cancel events example.org --erase-after 30d --reason 'contract ended'
-              eventstore entity erase events example.org --reason 'request of 23 November' --receipt erased.json
+              eventstore entity cancel events example.org --erase-after 30d
+              eventstore entity erase events example.org --receipt erased.json
             """,
         subcommands: [
             EntityAddCommand.self, EntityListCommand.self, EntityShowCommand.self, EntitySetPlanCommand.self,
@@ -188,7 +188,7 @@ struct EntityCancelCommand: ParsableCommand {
             the erasure out.
 
             Example:
-              eventstore entity cancel events example.org --erase-after 30d --reason 'contract ended'
+              eventstore entity cancel events example.org --erase-after 30d
             """)
 
     @OptionGroup var change: EntityChangeOptions

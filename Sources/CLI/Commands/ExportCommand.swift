@@ -19,8 +19,8 @@ struct ExportCommand: ParsableCommand {
 
             Examples:
               eventstore export events --to events.parquet --format parquet
-              eventstore export events --to october.csv --format csv --entity example.org --since 2026-10-01
-              eventstore export events --to - --format ndjson --from 1000000 | zstd > new.ndjson.zst
+              eventstore export events --to october.csv --format csv --since 2026-10-01
+              eventstore export events --to new.ndjson --format ndjson --from 1000000
             """)
 
     @OptionGroup var access: StoreAccess

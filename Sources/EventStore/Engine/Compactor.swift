@@ -38,7 +38,7 @@ extension StoreEngine {
             } catch {
                 // A damaged partition stays as it is; the others are merged all the same.
                 // Erased or expired meanwhile: what is left is merged the next time.
-                if error.code == .keyErased { return }
+                if error.code == .keyErased || !isUnchanged(partitions[index], lane) { return }
                 guard error.code == .damaged || error.code == .tampered else { throw error }
                 damage.withLock { $0 = $0 ?? error }
             }
@@ -99,10 +99,14 @@ extension StoreEngine {
 
     /// Throws when something expired or was erased from what was merged meanwhile.
     private func requireUnchanged(_ handles: [SegmentHandle], _ lane: WriterLane) throws(Fault) {
-        let now = lane.published.withLock { $0.segments }.inPartition(handles[0].info.partitionStart)
-        guard handles.allSatisfy({ handle in now.contains { $0 === handle } }) else {
+        guard isUnchanged(handles, lane) else {
             throw Fault(.keyErased, "the segments changed while they were merged")
         }
+    }
+
+    private func isUnchanged(_ handles: [SegmentHandle], _ lane: WriterLane) -> Bool {
+        let now = lane.published.withLock { $0.segments }.inPartition(handles[0].info.partitionStart)
+        return handles.allSatisfy { handle in now.contains { $0 === handle } }
     }
 
     /// Unlinks what the catalog has marked, then forgets it.

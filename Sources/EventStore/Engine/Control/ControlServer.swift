@@ -104,6 +104,8 @@ final class ControlServer: Sendable {
             return state.isStopped
         }
         guard !wasStopped else { return }
+        // Wakes the thread that waits for a connection.
+        _ = try? LocalSocket.connect(files.root, StoreFiles.controlName)
         ended.wait()
         while state.withLock({ $0.running }) > 0 { Thread.sleep(forTimeInterval: 0.005) }
         unlink(files.control)

@@ -110,7 +110,12 @@ extension StoreEngine {
             maintenance.unlock()
             lane.announceFlush()
         }
-        let number = try lifeRecord(name).number
+        let record = try lifeRecord(name)
+        let number = record.number
+        // A clock that leapt must not make data expire by another door than the sweep's.
+        if lives.days(record) > 0 || plan != nil || days != nil {
+            try clock.check(context.environment, confirmed: try isEmpty(number))
+        }
         // What has expired under the old plan stays gone under any other.
         _ = try sweepLocked(lane, entities: [number], dryRun: false)
         var details: [String: String] = [:]
@@ -136,7 +141,9 @@ extension StoreEngine {
             maintenance.unlock()
             lane.announceFlush()
         }
-        _ = try sweepLocked(lane, entities: nil, dryRun: false)
+        let isUsed = lives.records.contains { $0.plan == name && !$0.isErased }
+        try clock.check(context.environment, confirmed: !isUsed)
+        if isUsed { _ = try sweepLocked(lane, entities: nil, dryRun: false) }
         try lane.exclusively { () throws(Fault) in
             var change = CatalogChange()
             change.setPlans = [PlanRecord(name: name, days: days ?? 0)]
@@ -148,7 +155,7 @@ extension StoreEngine {
                 ], in: &change)
             _ = try lane.commit(change)
         }
-        _ = try sweepLocked(lane, entities: nil, dryRun: false)
+        if isUsed { _ = try sweepLocked(lane, entities: nil, dryRun: false) }
     }
 
     func plans() throws(Fault) -> [Plan] {

@@ -205,9 +205,9 @@ extension StoreEngine {
         return erased
     }
 
-    private func isEmpty(_ entity: UInt32) throws(Fault) -> Bool {
-        let snapshot = try snapshot()
-        if snapshot.memory.contains(where: { $0.count(entity: entity) > 0 }) { return false }
+    func isEmpty(_ entity: UInt32) throws(Fault) -> Bool {
+        let stored = try stored()
+        if stored.memory.contains(where: { $0.count(entity: entity) > 0 }) { return false }
         return try context.catalog.read { (reader) throws(Fault) in try reader.segmentEntities(entity: entity) }
             .isEmpty
     }
