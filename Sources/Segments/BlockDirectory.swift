@@ -348,7 +348,9 @@ extension BlockDirectoryReader {
     }
 
     private mutating func placeFar() throws(Fault) {
+        let place = reader.offset
         var offset = surroundings.regions.strings + (try reader.count(max: surroundings.regions.ids))
+        block.pointee.stringsPlace = DirectoryPlace(place, reader.offset)
         // One pack behind the head's is what `measureColumns` took for granted.
         if packCount == 1, far < Limits.packTargetBytes {
             return try addPack(far, at: &offset, end: surroundings.regions.ids)
@@ -358,7 +360,9 @@ extension BlockDirectoryReader {
 
     private mutating func placeIDs() throws(Fault) {
         let end = surroundings.regions.vocabulary
+        let place = reader.offset
         var offset = surroundings.regions.ids + (try reader.count(max: end))
+        block.pointee.idsPlace = DirectoryPlace(place, reader.offset)
         block.pointee.id.place = BlockDirectoryReader.place(packCount, 0, idBytes)
         try addPack(idBytes, at: &offset, end: end)
         for (index, bits) in bloomBits.enumerated() where bits > 0 {

@@ -56,7 +56,7 @@ package final class BlockScanner {
     private var blocks: UnsafeMutablePointer<BlockState>
     private var blockCapacity = 4
     private(set) package var blockCount = 0
-    private var keyID: UInt64 = 0
+    private(set) var keyID: UInt64 = 0
     /// Places of the open entity's block heads, when it has several blocks.
     private(set) var headPlaces: [Range<Int>] = []
 
@@ -206,7 +206,7 @@ package final class BlockScanner {
     }
 
     /// Bytes of the file, valid until the next call.
-    private func bytes(at offset: Int, _ count: Int, _ segment: SegmentReader) throws(Fault) -> UnsafeRawBufferPointer {
+    func bytes(at offset: Int, _ count: Int, _ segment: SegmentReader) throws(Fault) -> UnsafeRawBufferPointer {
         bytesOpened &+= count
         if windowSegment === segment, let found = try windowBytes(at: offset, count, segment) { return found }
         if buffer.count < count {

@@ -74,6 +74,18 @@ struct PackSlot: BitwiseCopyable {
     var memory: UnsafeRawBufferPointer?
 }
 
+/// Bytes of a block's directory. Empty for what a block does not have.
+struct DirectoryPlace: BitwiseCopyable {
+    var start: UInt32 = 0
+    var end: UInt32 = 0
+
+    init() {}
+    init(_ start: Int, _ end: Int) {
+        self.start = UInt32(truncatingIfNeeded: start)
+        self.end = UInt32(truncatingIfNeeded: end)
+    }
+}
+
 /// One of the four columns that every block has, ids aside.
 struct FixedSlot: BitwiseCopyable {
     /// Where its descriptor begins in the directory.
@@ -124,6 +136,9 @@ struct BlockState: BitwiseCopyable {
     var id = FixedSlot()
     /// -1 without one.
     var idBloomPack: Int32 = -1
+    /// Where the directory says at which place of their regions its far packs and its ids begin.
+    var stringsPlace = DirectoryPlace()
+    var idsPlace = DirectoryPlace()
 
     // Decoded once.
     var times: UnsafePointer<Int64>?

@@ -222,29 +222,42 @@ package final class SegmentWriter {
             vocabularyPlaces = try sealVocabulary(job, key, offset: places.vocabulary, into: &regions.hot)
         }
         places.directory = places.vocabulary + regions.hot.count
+        try SegmentEnding.append(
+            job.summary, vocabularyKey: key, vocabularyPlaces: vocabularyPlaces, regions: places, header: header,
+            compressor: compressor, high: job.options.highCompression, sealer: sealer, into: &regions.hot)
+        try job.file.write(regions.hot.bytes, at: places.vocabulary)
+        job.summary.fileBytes = places.vocabulary + regions.hot.count
+    }
+}
+
+/// What every segment ends with: the sealed directory and the footer.
+enum SegmentEnding {
+    static func append(
+        _ summary: SegmentSummary, vocabularyKey: [UInt8], vocabularyPlaces: [VocabularyPlace],
+        regions: SegmentRegions, header: [UInt8], compressor: PackCompressor, high: Bool, sealer: any BlockSealer,
+        into sink: inout ByteSink
+    ) throws(Fault) {
         let box = ByteSinkBox()
         defer { withExtendedLifetime(box) {} }
         DirectoryCodec.write(
-            job.summary, vocabularyKey: key, places: vocabularyPlaces, regions: places, into: &box.sink)
+            summary, vocabularyKey: vocabularyKey, places: vocabularyPlaces, regions: regions, into: &box.sink)
         guard box.count <= Limits.packRawBytesMax else {
             throw Fault(.limit, "directory of a segment is larger than a pack may be")
         }
-        let (bytes, codec) = compressor.compress(box.bytes, high: job.options.highCompression)
+        let (bytes, codec) = compressor.compress(box.bytes, high: high)
         let footer = SegmentFooter(
-            regions: places, directoryLength: bytes.count + SegmentFormat.tagBytes, directoryRawLength: box.count,
+            regions: regions, directoryLength: bytes.count + SegmentFormat.tagBytes, directoryRawLength: box.count,
             directoryCodec: codec)
         var failure: Fault?
         header.withUnsafeBytes { header in
             do throws(Fault) {
                 try PackSealing.seal(
-                    bytes, .directory(job.summary.id), codec: codec, rawLength: box.count, header: header,
-                    sealer: sealer, into: &regions.hot)
+                    bytes, .directory(summary.id), codec: codec, rawLength: box.count, header: header,
+                    sealer: sealer, into: &sink)
             } catch { failure = error }
         }
         if let failure { throw failure }
-        footer.encoded().withUnsafeBytes { regions.hot.raw($0) }
-        try job.file.write(regions.hot.bytes, at: places.vocabulary)
-        job.summary.fileBytes = places.vocabulary + regions.hot.count
+        footer.encoded().withUnsafeBytes { sink.raw($0) }
     }
 }
 

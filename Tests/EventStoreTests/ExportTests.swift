@@ -8,7 +8,8 @@ import Testing
 @testable import EventStore
 
 @Suite struct ExportTests {
-    static let formats = ExportRequest.Format.allCases
+    /// Those that are no store.
+    static let formats = ExportRequest.Format.allCases.filter { $0 != .store }
 
     /// Events of all kinds: limits of numbers, empty and odd texts, kinds that vary, names like those of columns.
     static func events(_ random: inout SeededGenerator, count: Int) -> [Event] {

@@ -12,23 +12,28 @@ struct ExportCommand: ParsableCommand {
         discussion: """
             ndjson and csv are one file each, or standard output with --to -. parquet is a directory with a file for \
             each UTC day (day=YYYY-MM-DD/part-0.parquet), sqlite a database with a table events. Beside it comes a \
-            manifest with counts and SHA-256 hashes: PATH.manifest.json, PATH/_manifest.json for parquet.
+            manifest with counts and SHA-256 hashes: PATH.manifest.json, PATH/_manifest.json in a directory.
 
             The export appears under PATH when all of it is written. Prints one JSON line: on standard output, with \
             --to - on standard error. Its nextSequence as --from of the next call exports only what is new.
+
+            store is a directory that is a store itself: sealed under a new key, never changed again, readable from \
+            media that cannot be written. Without a key option its key is made beside it as PATH.key. A filter by \
+            entity alone, or none, copies what is there without decoding it.
 
             Examples:
               eventstore export events --to events.parquet --format parquet
               eventstore export events --to october.csv --format csv --since 2026-10-01
               eventstore export events --to new.ndjson --format ndjson --from 1000000
+              eventstore export events --to shop.export --format store --entity shop
             """)
 
     @OptionGroup var access: StoreAccess
 
-    @Option(help: ArgumentHelp("A file, for parquet a directory; - is standard output.", valueName: "path|-"))
+    @Option(help: ArgumentHelp("A file, for parquet and store a directory; - is standard output.", valueName: "path|-"))
     var to: String
 
-    @Option(help: ArgumentHelp("ndjson, csv, parquet or sqlite.", valueName: "format"))
+    @Option(help: ArgumentHelp("ndjson, csv, parquet, sqlite or store.", valueName: "format"))
     var format: String
 
     @OptionGroup(title: "Filters") var filters: FilterOptions
@@ -39,14 +44,19 @@ struct ExportCommand: ParsableCommand {
     @Flag(help: "Replace what is at PATH.")
     var force = false
 
+    @OptionGroup(title: "Exports of format store") var recipient: RecipientOptions
+
     @OptionGroup var quietness: QuietOptions
 
     func validate() throws {
         guard let format = ExportRequest.Format(rawValue: format) else {
-            throw ValidationError("--format is ndjson, csv, parquet or sqlite")
+            throw ValidationError("--format is ndjson, csv, parquet, sqlite or store")
+        }
+        if format != .store, recipient.isGiven {
+            throw ValidationError("--recipient-passphrase-file, --new-key-file and --expires go with --format store")
         }
         if to.isEmpty { throw ValidationError("--to needs a path, or - for standard output") }
-        if to == "-", format == .parquet || format == .sqlite {
+        if to == "-", format != .ndjson, format != .csv {
             throw ValidationError("only ndjson and csv can go to standard output")
         }
     }
@@ -61,12 +71,23 @@ struct ExportCommand: ParsableCommand {
         request.replacesExisting = force
         let interruption = Interruption()
         request.isCancelled = { interruption.isAsked }
+        request.expiresMs = try recipient.expiresMs(access.time)
         let meter = ProgressMeter("export", quiet: quietness.quiet)
-        let final = request
+        let prepared = request
         let report = try access.open(.readOnly) { store in
-            try NameHints(store: store).check(final.filter)
+            try NameHints(store: store).check(prepared.filter)
+            var final = prepared
+            let key = format == .store ? try recipient.key(for: to, replaces: force) : nil
+            final.recipientKey = key?.source
             defer { meter.finish() }
-            do { return try store.export(final) { meter.update($0) } } catch { throw stream.failure ?? error }
+            do {
+                let report = try store.export(final) { meter.update($0) }
+                if !quietness.quiet { key?.say() }
+                return report
+            } catch {
+                key?.discard()
+                throw stream.failure ?? error
+            }
         }
         if isStream {
             if !quietness.quiet { Diagnostics.line(ExportCommand.line(report)) }

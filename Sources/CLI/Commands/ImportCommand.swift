@@ -18,16 +18,17 @@ struct ImportCommand: ParsableCommand {
               eventstore import events events.ndjson.zst
               eventstore import events access.log* --format combined --entity my.site
               eventstore import copy events.parquet
+              eventstore import copy shop.export --source-passphrase-file shared.txt
               tail -n 500 app.ndjson | eventstore import events - --durable
             """)
 
     @OptionGroup var access: StoreAccess
 
-    @Argument(help: "Files, directories of Parquet files; - is standard input.")
+    @Argument(help: "Files, directories of Parquet files, stores; - is standard input.")
     var files: [String] = []
 
     @Option(
-        help: ArgumentHelp("auto, ndjson, csv, parquet, sqlite, clf, combined or vhost_combined.", valueName: "format"))
+        help: ArgumentHelp("auto, ndjson, csv, parquet, sqlite, store, clf, combined, vhost_combined.", valueName: "format"))
     var format = "auto"
 
     @Option(
@@ -70,11 +71,15 @@ struct ImportCommand: ParsableCommand {
 
     @OptionGroup var quietness: QuietOptions
 
-    private static let laterFormats = ["store"]
+    @Option(help: ArgumentHelp("Key file of the stores to import from (default: PATH.key).", valueName: "file"))
+    var sourceKeyFile: String?
+
+    @Option(help: ArgumentHelp("Passphrase file of the stores to import from.", valueName: "file"))
+    var sourcePassphraseFile: String?
 
     func validate() throws {
-        if ImportCommand.laterFormats.contains(format) {
-            throw ValidationError("--format \(format) is not in this release")
+        if sourceKeyFile != nil, sourcePassphraseFile != nil {
+            throw ValidationError("--source-key-file and --source-passphrase-file exclude each other")
         }
         guard ImportRequest.Format(rawValue: format) != nil else {
             let known = ImportRequest.Format.allCases.map(\.rawValue).joined(separator: ", ")
@@ -108,7 +113,11 @@ struct ImportCommand: ParsableCommand {
         } catch let error as EventStoreError where error.code == .locked && !acknowledgements {
             // The other process has another working directory.
             var request = request
-            request.sources = request.sources.map { $0 == "-" ? $0 : URL(fileURLWithPath: $0).path }
+            request.sources = request.sources.map { $0 == "-" ? $0 : Self.absolute($0) }
+            if case .keyFile(let file) = request.sourceKey { request.sourceKey = .keyFile(Self.absolute(file)) }
+            if case .passphraseFile(let file) = request.sourceKey {
+                request.sourceKey = .passphraseFile(Self.absolute(file))
+            }
             let result = try session.perform(.importEvents(request)) { meter.update(share: $0) }
             guard case .imported(let report) = result else {
                 throw CLIFailure(code: "io", message: "the holder of the store gave another answer")
@@ -116,6 +125,8 @@ struct ImportCommand: ParsableCommand {
             return report
         }
     }
+
+    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).path }
 
     private func request() throws -> ImportRequest {
         let sources = files.isEmpty ? ["-"] : files
@@ -131,6 +142,8 @@ struct ImportCommand: ParsableCommand {
         var request = ImportRequest(sources: sources)
         request.format = ImportRequest.Format(rawValue: format) ?? .auto
         request.logFormat = logFormat
+        request.sourceKey = try (sourceKeyFile.map { .keyFile($0) } ?? sourcePassphraseFile.map { .passphraseFile($0) })
+            .map { try KeyOptions.checked($0) }
         request.entity = entity
         request.allowNewEntities = !noNewEntities
         request.plan = plan

@@ -13,10 +13,12 @@ public struct ExportRequest: Sendable {
         case parquet
         /// One SQLite database with a table `events`.
         case sqlite
+        /// A directory that is a store itself, with keys of its own: frozen, only to be read.
+        case store
     }
 
     public enum Destination: Sendable {
-        /// A file, or for `parquet` a directory. It appears under this path when all of it is there.
+        /// A file, or for `parquet` and `store` a directory. It appears under this path when all of it is there.
         case path(String)
         /// Bytes handed over as they come, one call at a time; for `ndjson` and `csv`. What was handed over before a
         /// failure cannot be taken back.
@@ -32,6 +34,12 @@ public struct ExportRequest: Sendable {
     public var fromSequence: UInt64?
     /// Replaces what is at the path. A directory is only replaced when it is an export itself.
     public var replacesExisting = false
+    /// The key that will open an export of format `store`; a key that opens the store itself is refused. No key of the
+    /// store goes along.
+    public var recipientKey: KeySource?
+    /// From then on, in milliseconds since 1970, an export of format `store` refuses to be opened. A courtesy of this
+    /// software: whoever has the export and its key can read it with other means.
+    public var expiresMs: Int64?
     /// Asked now and then; once it says true the export ends with `cancelled` and leaves nothing behind.
     public var isCancelled: (@Sendable () -> Bool)?
 
@@ -60,7 +68,8 @@ public struct ExportReport: Sendable {
     public var seconds: Double
 }
 
-/// What an export contains, written beside it as JSON: `PATH.manifest.json`, for Parquet `PATH/_manifest.json`.
+/// What an export contains, written beside it as JSON: `PATH.manifest.json`, for Parquet `PATH/_manifest.json`. That of
+/// an export of format `store`, `PATH/_manifest.json`, has neither names nor filter: they are sealed inside.
 public struct ExportManifest: Codable, Sendable, Equatable {
     public struct File: Codable, Sendable, Equatable {
         /// Relative to the directory the manifest stands in.
@@ -112,7 +121,25 @@ public struct ExportManifest: Codable, Sendable, Equatable {
     }
 }
 
+/// What a store that is an export says of itself; sealed in it.
+public struct ExportInfo: Codable, Sendable, Equatable {
+    /// Id of the store it came from, hexadecimal.
+    public var source: String
+    /// The cut: it shows what could be seen at this time, in milliseconds since 1970.
+    public var createdMs: Int64
+    public var fromSequence: UInt64?
+    /// It has what matched and was stored under sequences before this one.
+    public var nextSequence: UInt64
+    public var filter: ExportManifest.Filter
+    public var events: Int
+    /// When it refuses to be opened, if ever.
+    public var expiresMs: Int64?
+}
+
 extension BlockingEventStore {
+    /// What the store says of itself when it is an export; `nil` for a store that can be written to. Costs nothing.
+    public var exportInfo: ExportInfo? { engine.context.export }
+
     /// Writes the matching events to a file, a directory or a stream; `importEvents` takes all of them back, with the
     /// same ids, times, attributes and kinds.
     ///
@@ -120,6 +147,9 @@ extension BlockingEventStore {
     /// it throws nothing is left, and what a killed process left goes with the next export to the same path. Memory
     /// follows the threads and the width of the table, not the number of events. Uses all cores. In a store opened for
     /// writing the export is recorded in the audit chain.
+    ///
+    /// Format `store` copies what is wanted whole without decoding it: a filter by entity alone, or none, is the fast way.
+    /// Sequences and times of arrival stay; plans and states of entities go along and no longer expire anything.
     ///
     /// - Parameter progress: called now and then, on a thread of the export.
     /// - Throws: `exists` (choose another path or set `replacesExisting`), `limit` when a format cannot hold so many
@@ -134,6 +164,9 @@ extension BlockingEventStore {
 }
 
 extension EventStore {
+    /// What the store says of itself when it is an export; `nil` for a store that can be written to.
+    public var exportInfo: ExportInfo? { blocking.exportInfo }
+
     /// As ``BlockingEventStore/export(_:progress:)``. Ends with `cancelled` when the task is cancelled.
     @discardableResult
     public func export(

@@ -1,7 +1,7 @@
 import EventStoreCore
 
 /// Where the key that opens a store comes from.
-public enum KeySource: Sendable {
+public enum KeySource: Codable, Sendable {
     /// A file of 32 bytes, raw or as hex or base64 text.
     case keyFile(String)
     /// A file whose first line is the passphrase. Opening costs half a second and 128 MiB for a moment.

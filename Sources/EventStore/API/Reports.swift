@@ -49,15 +49,17 @@ public struct Refusal: Codable, Sendable {
 /// What an import reads.
 public struct ImportRequest: Codable, Sendable {
     public enum Format: String, Codable, Sendable, CaseIterable {
-        case auto, ndjson, csv, parquet, sqlite, clf, combined
+        case auto, ndjson, csv, parquet, sqlite, store, clf, combined
         case vhostCombined = "vhost_combined"
     }
     /// Paths, or "-" for standard input. `.gz` and `.zst` are read as they are. A directory stands for the Parquet files
-    /// in it and below.
+    /// in it and below, or is another store.
     public var sources: [String]
     public var format: Format = .auto
     /// An Apache or nginx log format; overrides `format`.
     public var logFormat: String?
+    /// Opens sources that are stores; without it the file PATH.key beside each does.
+    public var sourceKey: KeySource?
     /// The entity of events that name none.
     public var entity: String?
     public var allowNewEntities = true
@@ -83,7 +85,7 @@ public struct ImportRequest: Codable, Sendable {
     /// What goes to another process: not the callback, and the descriptor only beside the text.
     private enum CodingKeys: String, CodingKey {
         case sources, format, logFormat, entity, allowNewEntities, plan, inputTimeZone, durable, batchSize, strict
-        case dryRun, verify
+        case dryRun, verify, sourceKey
     }
 }
 

@@ -36,6 +36,7 @@ extension StoreAdministration {
         let keyring = try Keyring.open(
             path: files.keyring, environment: environment, secret: try key.secret(environment))
         let found = try version(keyring, files)
+        try files.requireWritable()
         // Who writes to it now has nothing to fear.
         if found == Catalog.formatVersion {
             return UpgradeReport(

@@ -17,7 +17,7 @@ final class ImportFeed {
     private let request: ImportRequest
     /// Files in the place of directories.
     private let sources: [String]
-    private let files: any FileSystem
+    private let environment: Environment
     private let keyring: Keyring
     private let threads: Int
     /// One a thread: each remembers what it decided about names.
@@ -66,7 +66,7 @@ final class ImportFeed {
     ) throws(Fault) {
         self.request = request
         self.progress = progress
-        files = context.environment.files
+        environment = context.environment
         sources = try TableSources.expand(request.sources, context.environment.files)
         keyring = context.keyring
         threads = context.threads
@@ -88,7 +88,7 @@ final class ImportFeed {
         self.options = options
         var total = 0
         for source in sources where source != "-" {
-            total += (try context.environment.files.status(source))?.size ?? 0
+            total += try TableSources.size(source, context.environment.files)
         }
         bytesTotal = sources.contains("-") ? 0 : total
     }
@@ -126,7 +126,11 @@ final class ImportFeed {
         let name = sources[nextSource]
         nextSource += 1
         let table = try TableSources.open(
-            name, format: request.format, options: options, identity: StoreLineIdentity(keyring), files)
+            name, format: request.format, options: options, identity: StoreLineIdentity(keyring),
+            environment.files
+        ) { (path) throws(Fault) in
+            try StoreTable(path, key: request.sourceKey, environment: environment, threads: threads)
+        }
         if let table {
             current = Current(name: name, table: table)
             return current
@@ -347,7 +351,7 @@ final class ImportFeed {
 extension ImportRequest.Format {
     var inputFormat: InputFormat? {
         switch self {
-        case .auto, .parquet, .sqlite: nil
+        case .auto, .parquet, .sqlite, .store: nil
         case .ndjson: .ndjson
         case .csv: .csv
         case .clf: .clf

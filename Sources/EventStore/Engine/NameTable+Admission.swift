@@ -131,7 +131,7 @@ extension NameTable {
     func entityTag(_ name: [UInt8]) -> [UInt8] { name.withUnsafeBytes { nameTag("entity", $0) } }
 
     /// A blind name of a name, by which the database keeps it unique without knowing it.
-    private func nameTag(_ kind: String, _ name: UnsafeRawBufferPointer) -> [UInt8] {
+    func nameTag(_ kind: String, _ name: UnsafeRawBufferPointer) -> [UInt8] {
         let hasher = LineHasher(key: keyring.subkey(.nameTags))
         hasher.begin()
         Array(kind.utf8).withUnsafeBytes { hasher.add($0) }

@@ -148,11 +148,11 @@ struct DayTotals {
         types = DayTotals.sorted(byType)
     }
 
-    private static func key(_ day: Int64, _ number: UInt32) -> UInt64 {
+    static func key(_ day: Int64, _ number: UInt32) -> UInt64 {
         UInt64(UInt32(bitPattern: Int32(truncatingIfNeeded: day))) << 32 | UInt64(number)
     }
 
-    private static func sorted(_ counts: [UInt64: Int]) -> [DayCount] {
+    static func sorted(_ counts: [UInt64: Int]) -> [DayCount] {
         counts.sorted { $0.key < $1.key }.map { key, rows in
             DayCount(
                 day: Int32(bitPattern: UInt32(truncatingIfNeeded: key >> 32)), key: UInt32(truncatingIfNeeded: key),

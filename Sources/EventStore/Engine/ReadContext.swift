@@ -24,6 +24,8 @@ struct ReadContext: Sendable {
     let zones: any ZoneSource
     /// What segment files written now carry; drawn anew by each writer.
     var incarnation: UInt64 = 0
+    /// What the store says of itself when it is an export.
+    var export: ExportInfo?
 
     func binding(firstSequence: UInt64) -> JournalBinding {
         JournalBinding(storeID: settings.storeID, firstSequence: firstSequence)

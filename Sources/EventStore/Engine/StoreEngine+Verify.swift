@@ -31,6 +31,10 @@ extension StoreEngine {
         }
         var report = result.withLock { $0 }
         report.events += snapshot.memory.reduce(0) { $0 + $1.rows.rowCount }
+        if context.export != nil {
+            report.holes += try StoreManifest.holes(
+                context, events: report.events, quick: quick, known: Set(report.holes.map(\.file)))
+        }
         report.holes.sort { ($0.file, $0.since ?? 0) < ($1.file, $1.since ?? 0) }
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
         return report

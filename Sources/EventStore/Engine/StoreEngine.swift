@@ -78,6 +78,7 @@ final class StoreEngine: Sendable {
     /// What exists now. In a reader this asks the catalog whether anything changed: well under a millisecond.
     func snapshot() throws(Fault) -> Published {
         let published = try stored()
+        try context.export?.requireUnexpired(context.environment, context.files)
         let visibility = context.names.lives.visibility(nowMs: context.environment.nowMs())
         return try published.seen(visibility, context.catalog)
     }
@@ -176,7 +177,10 @@ extension StoreEngine {
         guard let status = try environment.files.status(files.root), status.isDirectory else {
             throw Fault(.notFound, "no store here; `init` makes one", at: .init(file: files.root))
         }
-        guard status.ownerID == geteuid() else {
+        // An export may come on a medium that belongs to somebody else.
+        let manifest = Path.join(files.root, ExportTarget.manifestInside)
+        let isOurs = status.ownerID == geteuid()
+        guard try isOurs ? true : environment.files.status(manifest) != nil else {
             let owner = getpwuid(status.ownerID).map { String(cString: $0.pointee.pw_name) } ?? "#\(status.ownerID)"
             throw Fault(
                 .permission, "the store belongs to user \(owner); run this as that user: sudo -u \(owner) …",
@@ -196,6 +200,7 @@ extension StoreEngine {
         let files = StoreFiles(root: path)
         try checkIsStore(files, environment)
         let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
+        if open.mode == .readWrite { try files.requireWritable() }
         let lock = open.mode == .readWrite ? try takeLock(files, environment) : nil
         do throws(Fault) {
             let catalog = try Catalog.open(path: files.catalog, mode: lock == nil ? .reader : .writer)
@@ -217,7 +222,9 @@ extension StoreEngine {
         guard let partition = Partition(stored: settings.partition) else {
             throw Fault(.damaged, "unknown partition length", at: .init(file: files.catalog))
         }
-        let lives = LifeTable(partition, keyring)
+        let export = try ExportInfo.read(catalog, keyring)
+        try export?.requireUnexpired(environment, files)
+        let lives = LifeTable(partition, keyring, isFrozen: export != nil)
         let keyBackups = KeyBackupKeeper(keyring: keyring, environment: environment)
         let names = NameTable(
             keyring: keyring, keyBackups: keyBackups, environment: environment, settings: settings, lives: lives)
@@ -226,7 +233,7 @@ extension StoreEngine {
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
             keyring: keyring, names: names, keyBackups: keyBackups, segmentFiles: SegmentFiles(environment),
             threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: budget,
-            columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable())
+            columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable(), export: export)
         let follower = Follower(context, source)
         guard lock != nil else {
             return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)

@@ -79,7 +79,7 @@ final class ExportPlan: @unchecked Sendable {
     }
 
     /// Partitions that may have rows, oldest first.
-    private static func partitions(
+    static func partitions(
         _ snapshot: Published, _ filter: RowFilter, _ sequences: Range<UInt64>, _ partition: Partition
     ) -> [ClosedRange<Int64>] {
         var lengths: [Int64: Int64] = [:]

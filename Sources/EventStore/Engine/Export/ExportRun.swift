@@ -83,6 +83,7 @@ final class ExportRun: @unchecked Sendable {
         case .parquet:
             guard let target else { throw ExportRun.needsPath(request.format) }
             return try ParquetOutput(target, columns, names)
+        case .store: throw Fault(.invalid, "an export that is a store is no table")
         case .sqlite:
             guard let target else { throw ExportRun.needsPath(request.format) }
             let info = [

@@ -31,6 +31,11 @@ struct ExportTally {
         events += rows.rowCount
     }
 
+    mutating func add(entity: UInt32, day: Int64, rows: Int) {
+        counts[Key(entity: entity, day: day), default: 0] += rows
+        events += rows
+    }
+
     mutating func merge(_ other: ExportTally) {
         counts.merge(other.counts) { $0 + $1 }
         events += other.events

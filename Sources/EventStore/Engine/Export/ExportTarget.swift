@@ -101,7 +101,7 @@ struct ExportTarget {
         guard status.isDirectory else { return }
         guard isDirectory, try files.status(Path.join(path, ExportTarget.manifestInside)) != nil else {
             throw Fault(
-                .exists, "a directory that is no Parquet export is there; it is not replaced, remove it yourself",
+                .exists, "a directory that is no export is there; it is not replaced, remove it yourself",
                 at: .init(file: path))
         }
     }

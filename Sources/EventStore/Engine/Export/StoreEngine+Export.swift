@@ -8,6 +8,7 @@ extension StoreEngine {
         _ request: ExportRequest, progress: (@Sendable (ExportProgress) -> Void)?
     ) throws(Fault) -> ExportReport {
         try requireOpen()
+        if request.format == .store { return try StoreExport(self, request, progress: progress).run() }
         return try ExportRun(self, request, progress: progress).run()
     }
 

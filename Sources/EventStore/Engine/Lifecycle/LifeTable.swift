@@ -38,10 +38,13 @@ final class LifeTable: Sendable {
 
     let partition: Partition
     private let keyring: Keyring
+    /// In an export nothing expires.
+    private let isFrozen: Bool
     private let state = Mutex(State())
 
-    init(_ partition: Partition, _ keyring: Keyring) {
+    init(_ partition: Partition, _ keyring: Keyring, isFrozen: Bool = false) {
         self.partition = partition
+        self.isFrozen = isFrozen
         self.keyring = keyring
     }
 
@@ -124,6 +127,7 @@ final class LifeTable: Sendable {
     }
 
     private func makeVisibility(_ state: State, nowMs: Int64) -> Visibility {
+        if isFrozen { return Visibility(floors: [], isPending: [], stamp: UInt64(state.generation)) }
         var floors: [Int64] = []
         var isPending: [Bool] = []
         floors.reserveCapacity(state.records.count)

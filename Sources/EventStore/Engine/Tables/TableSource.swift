@@ -23,7 +23,9 @@ enum TableSources {
     static func expand(_ sources: [String], _ files: any FileSystem) throws(Fault) -> [String] {
         var expanded: [String] = []
         for source in sources {
-            guard source != "-", try files.status(source)?.isDirectory == true else {
+            guard source != "-", try files.status(source)?.isDirectory == true,
+                try !StoreTable.isStore(source, files)
+            else {
                 expanded.append(source)
                 continue
             }
@@ -31,12 +33,18 @@ enum TableSources {
             try collect(source, files, into: &found)
             guard !found.isEmpty else {
                 throw Fault(
-                    .invalid, "there are no *.parquet files in this directory; give the names of other files",
+                    .invalid, "there are no *.parquet files in this directory, nor is it a store; give the names of other files",
                     at: .init(file: source))
             }
             expanded += found.sorted()
         }
         return expanded
+    }
+
+    /// Bytes of a source, for progress.
+    static func size(_ source: String, _ files: any FileSystem) throws(Fault) -> Int {
+        if try StoreTable.isStore(source, files) { return try StoreTable.size(source, files) }
+        return (try files.status(source))?.size ?? 0
     }
 
     private static func collect(
@@ -56,10 +64,11 @@ enum TableSources {
     /// The table at a path; `nil` for what is read by lines.
     static func open(
         _ path: String, format: ImportRequest.Format, options: InputOptions, identity: any LineIdentity,
-        _ files: any FileSystem
+        _ files: any FileSystem, store: (String) throws(Fault) -> StoreTable
     ) throws(Fault) -> (any TableSource)? {
         guard options.logFormat == nil else { return nil }
         let wanted = format == .auto ? try detect(path, files) : format
+        if wanted == .store { return try store(path) }
         guard wanted == .parquet || wanted == .sqlite else { return nil }
         guard path != "-" else {
             throw Fault(.invalid, "\(wanted.rawValue) cannot be read from standard input; give a file")
@@ -69,6 +78,7 @@ enum TableSources {
     }
 
     private static func detect(_ path: String, _ files: any FileSystem) throws(Fault) -> ImportRequest.Format {
+        if try StoreTable.isStore(path, files) { return .store }
         // Pipes are not to be read from here.
         guard path != "-", let status = try files.status(path), !status.isDirectory, status.size >= 16 else {
             return .auto
