@@ -82,10 +82,17 @@ package final class Catalog: Sendable {
 
     /// Brings a catalog of an earlier format to the present one, in one transaction, and returns the version it had.
     /// Only the holder of the store's lock may call this.
-    package static func upgrade(path: String) throws(Fault) -> Int { try upgrade(path: path) { _ in } }
+    ///
+    /// - Parameter record: the audit record of it, that follows the given one; part of the transaction.
+    package static func upgrade(
+        path: String, record: @escaping (_ from: Int, _ last: AuditRow?) throws(Fault) -> AuditRow
+    ) throws(Fault) -> Int { try upgrade(path: path, record: record, preparing: { _ in }) }
 
     /// - Parameter prepare: what is done with the connection before the transaction; for tests of failures.
-    static func upgrade(path: String, _ prepare: (Database) throws -> Void) throws(Fault) -> Int {
+    static func upgrade(
+        path: String, record: ((_ from: Int, _ last: AuditRow?) throws(Fault) -> AuditRow)? = nil,
+        preparing prepare: (Database) throws -> Void = { _ in }
+    ) throws(Fault) -> Int {
         try CatalogConnection.checkAccess(path, writing: true)
         let readers = ReaderPool(path: path)
         defer { readers.close() }
@@ -97,7 +104,11 @@ package final class Catalog: Sendable {
             try queue.writeWithoutTransaction { database in
                 try prepare(database)
                 try database.inTransaction(.immediate) {
-                    try CatalogWriter(database).upgrade(from: version)
+                    let writer = CatalogWriter(database)
+                    try writer.upgrade(from: version)
+                    if let record {
+                        try writer.addAudit([try record(version, try CatalogReader(database).lastAudit())])
+                    }
                     return .commit
                 }
             }

@@ -23,7 +23,7 @@ extension CatalogWriter {
         }
     }
 
-    private func addAudit(_ rows: [AuditRow]) throws(Fault) {
+    func addAudit(_ rows: [AuditRow]) throws(Fault) {
         guard !rows.isEmpty else { return }
         var run = try SQLRun(database, "INSERT INTO audit VALUES (?, ?, ?, ?)")
         for row in rows {

@@ -103,24 +103,26 @@ private nonisolated(unsafe) var original = sqlite3_io_methods()
     }
 
     private static func upgrade(_ scratch: Scratch, failing call: Call, after number: Int) throws(Fault) -> Int {
-        try Catalog.upgrade(path: scratch.path) { database in
-            // The log is opened by the first read.
-            _ = try Int.fetchOne(database, sql: "SELECT count(*) FROM settings")
-            var file: UnsafeMutablePointer<sqlite3_file>?
-            _ = sqlite3_file_control(database.sqliteConnection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file)
-            guard let file, let methods = file.pointee.pMethods else { return }
-            original = methods.pointee
-            // Never freed: the connection uses it to its end.
-            let changed = UnsafeMutablePointer<sqlite3_io_methods>.allocate(capacity: 1)
-            changed.initialize(to: original)
-            switch call {
-            case .write: changed.pointee.xWrite = { fails() ? 778 : original.xWrite($0, $1, $2, $3) }
-            case .sync: changed.pointee.xSync = { fails() ? 1034 : original.xSync($0, $1) }
-            case .truncate: changed.pointee.xTruncate = { fails() ? 1546 : original.xTruncate($0, $1) }
-            }
-            file.pointee.pMethods = UnsafePointer(changed)
-            callsLeft.store(number, ordering: .relaxed)
-        }
+        try Catalog.upgrade(
+            path: scratch.path,
+            preparing: { database in
+                // The log is opened by the first read.
+                _ = try Int.fetchOne(database, sql: "SELECT count(*) FROM settings")
+                var file: UnsafeMutablePointer<sqlite3_file>?
+                _ = sqlite3_file_control(database.sqliteConnection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file)
+                guard let file, let methods = file.pointee.pMethods else { return }
+                original = methods.pointee
+                // Never freed: the connection uses it to its end.
+                let changed = UnsafeMutablePointer<sqlite3_io_methods>.allocate(capacity: 1)
+                changed.initialize(to: original)
+                switch call {
+                case .write: changed.pointee.xWrite = { fails() ? 778 : original.xWrite($0, $1, $2, $3) }
+                case .sync: changed.pointee.xSync = { fails() ? 1034 : original.xSync($0, $1) }
+                case .truncate: changed.pointee.xTruncate = { fails() ? 1546 : original.xTruncate($0, $1) }
+                }
+                file.pointee.pMethods = UnsafePointer(changed)
+                callsLeft.store(number, ordering: .relaxed)
+            })
     }
 
     /// The process is killed, or power fails, with any part of the log written.

@@ -129,6 +129,8 @@ private enum Rewriting {
         #expect(report.versionBefore == 1 && report.versionAfter == 2)
         var store = try first.open(.readOnly)
         try expectEverything(store, first)
+        let record = try #require(try store.auditRecords().last)
+        #expect(record.operation == "upgrade" && record.details == ["from": "1", "to": "2"])
         try store.close()
         store = try first.open(.readWrite)
         try expectEverything(store, first)

@@ -69,12 +69,14 @@ struct ExportCommand: ParsableCommand {
         request.filter = try filters.filter(access.time)
         request.fromSequence = from
         request.replacesExisting = force
+        let session = try access.session()
+        request.recorder = { try Self.record($0, session) }
         let interruption = Interruption()
         request.isCancelled = { interruption.isAsked }
         request.expiresMs = try recipient.expiresMs(access.time)
         let meter = ProgressMeter("export", quiet: quietness.quiet)
         let prepared = request
-        let report = try access.open(.readOnly) { store in
+        let report = try session.open(.readOnly) { store in
             try NameHints(store: store).check(prepared.filter)
             var final = prepared
             let key = format == .store ? try recipient.key(for: to, replaces: force) : nil
@@ -96,6 +98,16 @@ struct ExportCommand: ParsableCommand {
         let output = Output()
         try output.write(ExportCommand.line(report) + "\n")
         try output.flush()
+    }
+
+    /// In the audit chain, here or through the process that has the store open for writing. What cannot be written to
+    /// can be exported all the same.
+    private static func record(_ export: ExportRecord, _ session: StoreSession) throws {
+        do {
+            _ = try session.perform(.recordExport(export))
+        } catch let error as EventStoreError where error.code == .readOnly || error.code == .permission {
+            Diagnostics.line("the export is not recorded in the audit chain: \(error.message)")
+        }
     }
 
     static func line(_ report: ExportReport) -> String {

@@ -4,7 +4,7 @@ import Synchronization
 
 /// What an export writes, and where to.
 public struct ExportRequest: Sendable {
-    public enum Format: String, Sendable, CaseIterable {
+    public enum Format: String, Codable, Sendable, CaseIterable {
         /// A line of JSON an event.
         case ndjson
         /// A header that carries the types, then a record an event.
@@ -40,6 +40,9 @@ public struct ExportRequest: Sendable {
     /// From then on, in milliseconds since 1970, an export of format `store` refuses to be opened. A courtesy of this
     /// software: whoever has the export and its key can read it with other means.
     public var expiresMs: Int64?
+    /// In a store opened for reading: has the export recorded in the audit chain, as ``StoreOperation/recordExport(_:)``
+    /// does. Called before anybody can have the export; what it throws ends the export.
+    public var recorder: (@Sendable (ExportRecord) throws -> Void)?
     /// Asked now and then; once it says true the export ends with `cancelled` and leaves nothing behind.
     public var isCancelled: (@Sendable () -> Bool)?
 
@@ -47,6 +50,14 @@ public struct ExportRequest: Sendable {
         self.format = format
         self.destination = destination
     }
+}
+
+/// What the audit chain keeps of an export.
+public struct ExportRecord: Codable, Sendable {
+    public var format: ExportRequest.Format
+    public var filter: ExportManifest.Filter
+    /// `nil` for a stream, which is recorded before it begins.
+    public var events: Int?
 }
 
 public struct ExportProgress: Sendable {

@@ -21,6 +21,8 @@ public enum StoreOperation: Codable, Sendable {
     case flush
     case keys(KeyOperation)
     case backup(directory: String, options: BackupOptions)
+    /// Records an export that a process does which has the store open for reading.
+    case recordExport(ExportRecord)
     /// An import of files. Beside another process that one reads them: paths are those of this machine, and "-" is
     /// the standard input of the process that asks.
     case importEvents(ImportRequest)
@@ -119,6 +121,7 @@ extension BlockingEventStore {
         case .keys(let operation): return .keys(try perform(operation))
         case .backup(let directory, let options):
             return .backedUp(try backup(to: directory, options: options, progress: progress))
+        case .recordExport(let record): try atTheDoor { () throws(Fault) in try engine.record(record) }
         case .importEvents(let request):
             return .imported(
                 try importEvents(request) { told in

@@ -44,7 +44,8 @@ extension StoreAdministration {
         }
         let lock = try StoreEngine.takeLock(files, environment)
         defer { lock.release() }
-        let before = try Catalog.upgrade(path: files.catalog)
+        let chain = AuditChain(keyring: keyring, environment: environment)
+        let before = try chain.upgrade(files.catalog)
         return UpgradeReport(
             versionBefore: before, versionAfter: Catalog.formatVersion,
             seconds: (ContinuousClock.now - start) / .seconds(1))
@@ -59,5 +60,16 @@ extension StoreAdministration {
             throw Fault(.wrongKey, "keyring and catalog belong to different stores", at: .init(file: files.root))
         }
         return settings.formatVersion
+    }
+}
+
+extension AuditChain {
+    /// Upgrades a catalog and records that it was, in one transaction; the version it had.
+    func upgrade(_ catalog: String) throws(Fault) -> Int {
+        try Catalog.upgrade(path: catalog) { (version, last) throws(Fault) in
+            let details = ["from": "\(version)", "to": "\(Catalog.formatVersion)"]
+            return try link(
+                AuditEntry(operation: "upgrade", reason: nil, details: details, actor: .own), after: last)
+        }
     }
 }

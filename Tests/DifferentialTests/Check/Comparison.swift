@@ -101,7 +101,7 @@ struct Comparison {
             if match.isRounded, let left = left.number, let right = right.number {
                 // Rounded sums that are so near may come in either order, and then later keys decide nothing.
                 var distance = 1e-9 * max(abs(left), abs(right))
-                if case .within(let step) = match { distance = max(distance, step) }
+                if case .near(_, let step) = match { distance = max(distance, step) }
                 return abs(left - right) <= distance || !left.isFinite || !right.isFinite
             }
             if Cell.sqlOrder(left, right) != 0 { return false }
@@ -167,21 +167,17 @@ struct Comparison {
             case .exact: row[column]
             case .canonical: row[column].canonical
             case .json: JSONMembers.sorted(row[column])
-            case .near, .within: .null
+            case .near: .null
             }
         }
     }
 
     private func isNear(_ row: [Cell], _ wanted: [Cell]) -> Bool {
         matches.indices.allSatisfy { column in
-            switch matches[column] {
-            case .near:
-                let bound = boundColumns[column].map { wanted[$0].number ?? 0 } ?? 0
-                return Self.isNear(row[column], wanted[column], within: 1e-12 * bound, hasInfinity: !bound.isFinite)
-            case .within(let distance):
-                return Self.isNear(row[column], wanted[column], within: distance, hasInfinity: false)
-            default: return true
-            }
+            guard case .near(_, let step) = matches[column] else { return true }
+            let bound = boundColumns[column].map { wanted[$0].number ?? 0 } ?? 0
+            return Self.isNear(
+                row[column], wanted[column], within: step + 1e-12 * bound, hasInfinity: !bound.isFinite)
         }
     }
 

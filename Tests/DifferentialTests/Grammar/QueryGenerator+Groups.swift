@@ -98,7 +98,8 @@ extension QueryGenerator {
         case 1: return ResultItem("100.0 * count(\(mention(random.pick(Column.all)))) / count(*)")
         case 2:
             let column = mention(random.pick(Column.calm.filter { $0.traits.isDisjoint(with: [.textual, .noText]) }))
-            return ResultItem("round(\(Fragment([.sum("avg", column, isDistinct: false)])), 2)", match: .within(0.0101))
+            let average = Fragment([.sum("avg", column, isDistinct: false)])
+            return ResultItem("round(\(average), 2)", match: .near(average, step: 0.0101))
         default:
             let column = mention(random.pick(Column.wholeNumbers))
             return ResultItem("max(\(column)) - min(\(column))")
@@ -130,7 +131,9 @@ extension QueryGenerator {
         let condition = leaf()
         var item = item
         item.sql = Fragment("\(item.sql) FILTER (WHERE \(condition))" as Fragment, only: item.sql.traits)
-        if case .near(let bound) = item.match { item.match = .near("\(bound) FILTER (WHERE \(condition))") }
+        if case .near(let bound, let step) = item.match {
+            item.match = .near("\(bound) FILTER (WHERE \(condition))", step: step)
+        }
         return item
     }
 

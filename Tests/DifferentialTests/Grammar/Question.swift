@@ -9,16 +9,10 @@ enum Match: Sendable {
     /// A JSON object, its members in any order.
     case json
     /// A rounded sum: within 1e-12 of this fragment's value (the sum of the absolute values), which the reference gives.
-    case near(Fragment)
-    /// Within this of each other: rounded texts of rounded sums.
-    case within(Double)
+    /// Where `round` follows, two that are that near may be a whole step apart.
+    case near(Fragment, step: Double = 0)
 
-    var isRounded: Bool {
-        switch self {
-        case .near, .within: true
-        default: false
-        }
-    }
+    var isRounded: Bool { if case .near = self { true } else { false } }
 }
 
 struct ResultItem: Sendable {
@@ -102,7 +96,7 @@ struct Question: Sendable {
     var extraItems: [(Fragment, absolute: Bool)] {
         orderBy.filter { $0.item == nil }.map { ($0.expression, false) }
             + items.compactMap {
-                guard case .near(let bound) = $0.match else { return nil }
+                guard case .near(let bound, _) = $0.match else { return nil }
                 return (bound, true)
             }
     }

@@ -152,8 +152,10 @@ struct Restoration {
 
     /// Makes the two say the same: what either holds to be erased is erased in both.
     private func reconcile(_ manifest: BackupManifest, _ report: inout RestoreReport) throws(Fault) {
-        if manifest.catalogFormat < Catalog.formatVersion { _ = try Catalog.upgrade(path: made.catalog) }
         let ring = try Keyring.open(path: made.keyring, environment: environment, secret: secret)
+        if manifest.catalogFormat < Catalog.formatVersion {
+            _ = try AuditChain(keyring: ring, environment: environment).upgrade(made.catalog)
+        }
         let catalog = try Catalog.open(path: made.catalog, mode: .writer)
         defer { catalog.close() }
         let (records, receipts) = try catalog.read { (reader) throws(Fault) in

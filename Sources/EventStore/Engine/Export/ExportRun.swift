@@ -36,12 +36,13 @@ final class ExportRun: @unchecked Sendable {
     func run() throws(Fault) -> ExportReport {
         let start = ContinuousClock.now
         do throws(Fault) {
+            let isStream = if case .stream = request.destination { true } else { false }
+            if isStream { try engine.record(request, events: nil) }
             let files = try open()
             let tally = try write(files)
             let list = try files.finish()
             var report = ExportReport(manifest: manifest(tally, list), manifestPath: nil, seconds: 0)
-            try engine.recordExport(
-                format: request.format.rawValue, filter: report.manifest.filter, events: tally.events)
+            if !isStream { try engine.record(request, events: tally.events) }
             report.manifestPath = try target?.publish(report.manifest.text)
             report.seconds = (ContinuousClock.now - start) / .seconds(1)
             progress.withLock { $0.tellEnd(events: report.events, bytes: report.bytes) }

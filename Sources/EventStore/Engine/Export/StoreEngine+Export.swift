@@ -12,11 +12,28 @@ extension StoreEngine {
         return try ExportRun(self, request, progress: progress).run()
     }
 
-    /// Records an export: how many events, by what filter. Called when all is written and before it appears under its
-    /// name. A reader has no lane: what it exports is recorded by whoever opened it, through the holder of the store.
-    func recordExport(format: String, filter: ExportManifest.Filter, events: Int) throws(Fault) {
-        guard let lane else { return }
-        var details = ["format": format, "events": "\(events)"]
+    /// Has an export recorded, before anybody can have it: in a file before it appears under its name, in a stream
+    /// before the first byte, when the number of events is not known. A reader cannot write: whoever opened it may.
+    func record(_ request: ExportRequest, events: Int?) throws(Fault) {
+        let record = ExportRecord(
+            format: request.format, filter: ExportManifest.Filter(request.filter), events: events)
+        if lane != nil { return try self.record(record) }
+        guard let recorder = request.recorder else { return }
+        do {
+            try recorder(record)
+        } catch let error as EventStoreError {
+            throw Fault(.init(rawValue: error.code.rawValue), "not recorded in the audit chain: " + error.message)
+        } catch {
+            throw Fault(.io, "not recorded in the audit chain", cause: error)
+        }
+    }
+
+    /// Records an export of this process or of another one.
+    func record(_ export: ExportRecord) throws(Fault) {
+        let lane = try writer()
+        let filter = export.filter
+        var details = ["format": export.format.rawValue]
+        if let events = export.events { details["events"] = "\(events)" }
         if !filter.entities.isEmpty { details["entities"] = "\(filter.entities.count)" }
         if !filter.types.isEmpty { details["types"] = "\(filter.types.count)" }
         if let since = filter.since { details["since"] = "\(since)" }

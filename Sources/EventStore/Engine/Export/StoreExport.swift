@@ -53,7 +53,7 @@ final class StoreExport: @unchecked Sendable {
             // In a reader this brings names and keys up to date: what was erased meanwhile must not leave.
             _ = try engine.snapshot()
             var report = try finish(made)
-            try engine.recordExport(format: "store", filter: report.manifest.filter, events: report.events)
+            try engine.record(request, events: report.events)
             report.manifestPath = try target.publish(
                 StoreManifest(report.manifest, expiresMs: request.expiresMs).text)
             report.seconds = (ContinuousClock.now - start) / .seconds(1)
