@@ -84,7 +84,8 @@ import Testing
         let source = try source(folder)
         let path = folder.path + "/export"
         try source.export(StoreExportTests.request(path))
-        #expect(code { try BlockingEventStore.open(at: path, key: Fixed.key, options: Fixed.open(.readOnly)) } == "wrong-key")
+        let reading = Fixed.open(.readOnly)
+        #expect(code { try BlockingEventStore.open(at: path, key: Fixed.key, options: reading) } == "wrong-key")
         var same = StoreExportTests.request(folder.path + "/same")
         same.recipientKey = Fixed.key
         #expect(code { try source.export(same) } == "invalid")

@@ -28,7 +28,8 @@ struct ImportCommand: ParsableCommand {
     var files: [String] = []
 
     @Option(
-        help: ArgumentHelp("auto, ndjson, csv, parquet, sqlite, store, clf, combined, vhost_combined.", valueName: "format"))
+        help: ArgumentHelp(
+            "auto, ndjson, csv, parquet, sqlite, store, clf, combined, vhost_combined.", valueName: "format"))
     var format = "auto"
 
     @Option(
