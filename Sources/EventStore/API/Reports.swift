@@ -30,7 +30,7 @@ public struct AppendReport: Sendable {
 }
 
 /// An input line or event that was not stored.
-public struct Refusal: Sendable {
+public struct Refusal: Codable, Sendable {
     /// Source file, "-" for standard input.
     public var source: String
     /// Line in the source, from 1; 0 when the event was refused behind the parser, where lines are not known.
@@ -47,8 +47,8 @@ public struct Refusal: Sendable {
 }
 
 /// What an import reads.
-public struct ImportRequest: Sendable {
-    public enum Format: String, Sendable, CaseIterable {
+public struct ImportRequest: Codable, Sendable {
+    public enum Format: String, Codable, Sendable, CaseIterable {
         case auto, ndjson, csv, parquet, sqlite, store, clf, combined
         case vhostCombined = "vhost_combined"
     }
@@ -58,8 +58,37 @@ public struct ImportRequest: Sendable {
     public var format: Format = .auto
     /// An Apache or nginx log format; overrides `format`.
     public var logFormat: String?
-    /// Opens sources that are stores; without it the file PATH.key beside each does.
-    public var sourceKey: KeySource?
+    /// Opens sources that are stores; without it the file PATH.key beside each does. To the process that holds the store
+    /// only the name of a key file or passphrase file goes, never a key.
+    public var sourceKey: KeySource? {
+        get { sourceKeyFile?.source ?? sourceKeyHere }
+        set {
+            sourceKeyFile = newValue.flatMap { KeyFileName($0) }
+            sourceKeyHere = sourceKeyFile == nil ? newValue : nil
+        }
+    }
+    private var sourceKeyFile: KeyFileName?
+    private var sourceKeyHere: KeySource?
+
+    private enum KeyFileName: Codable {
+        case keyFile(String)
+        case passphraseFile(String)
+
+        init?(_ source: KeySource) {
+            switch source {
+            case .keyFile(let path): self = .keyFile(path)
+            case .passphraseFile(let path): self = .passphraseFile(path)
+            default: return nil
+            }
+        }
+
+        var source: KeySource {
+            switch self {
+            case .keyFile(let path): .keyFile(path)
+            case .passphraseFile(let path): .passphraseFile(path)
+            }
+        }
+    }
     /// The entity of events that name none.
     public var entity: String?
     public var allowNewEntities = true
@@ -78,7 +107,15 @@ public struct ImportRequest: Sendable {
     public var verify = true
     /// Called, one call at a time, with the number of events whose batches are durable.
     public var acknowledged: (@Sendable (_ events: Int) -> Void)?
+    /// What "-" reads: in the holder of a store the input of the process that asked.
+    package var standardInput: Int32 = 0
     public init(sources: [String]) { self.sources = sources }
+
+    /// What goes to another process: not the callback, and the descriptor only beside the text.
+    private enum CodingKeys: String, CodingKey {
+        case sources, format, logFormat, entity, allowNewEntities, plan, inputTimeZone, durable, batchSize, strict
+        case dryRun, verify, sourceKeyFile
+    }
 }
 
 public struct ImportProgress: Sendable {
@@ -88,7 +125,7 @@ public struct ImportProgress: Sendable {
     public var eventsRead: Int
 }
 
-public struct ImportReport: Sendable {
+public struct ImportReport: Codable, Sendable {
     public var read = 0
     public var stored = 0
     public var duplicates = 0
@@ -164,6 +201,8 @@ public struct StoreStats: Sendable {
     public var holes = 0
     /// Things the operator may want to do.
     public var advice: [String] = []
+    /// What the store says of itself when it is an export.
+    public var export: ExportInfo?
     public var bytesPerEvent: Double { events == 0 ? 0 : Double(bytes) / Double(events) }
     public init() {}
 }
