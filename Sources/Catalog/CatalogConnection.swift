@@ -42,15 +42,13 @@ enum CatalogConnection {
     /// Of a file that is synced when it is whole.
     static var building: Configuration {
         configured(readonly: false) { database in
+            try database.execute(sql: "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8000")
             try PageChecksums.reserve(database)
             try database.execute(
                 sql: """
                     PRAGMA page_size = \(CatalogSchema.pageBytes);
                     PRAGMA auto_vacuum = INCREMENTAL;
                     PRAGMA application_id = \(CatalogSchema.applicationID);
-                    PRAGMA journal_mode = OFF;
-                    PRAGMA synchronous = OFF;
-                    PRAGMA cache_size = -8000;
                     """)
         }
     }

@@ -81,7 +81,8 @@ package final class SegmentCopier {
         var days: [DayRows: Int] = [:]
     }
 
-    /// Writes `<directory>/<id>.seg`, durable but for the directory's own sync. On any error nothing is left behind.
+    /// Writes `<directory>/<id>.seg`. Nothing is synced: that is the caller's, for all files of an export at once. On any
+    /// error nothing is left behind.
     /// - Throws: what of the source cannot be read; there is no copy of a part.
     package func copy(
         _ segment: SegmentReader, _ copy: SegmentCopy, directory: String
@@ -96,7 +97,6 @@ package final class SegmentCopier {
                 segment: segment, id: id, isWhole: try isWhole(copy, segment), countsDays: copy.countsDays, file: file,
                 summary: SegmentCopier.summary(id, copy, segment))
             try write(&job, copy)
-            try file.sync()
             try environment.files.rename(temporary, to: Path.join(directory, id.hex + ".seg"))
             return (job.summary, job.days)
         } catch {

@@ -41,7 +41,11 @@ struct ArgumentTests {
             "compact S", "demo --events 10 --directory D", "sql S SELECT", "sql S --file F --explain --timing",
             "sql S SELECT --param a=-1 --param b= --format csv --limit 0 --tz Asia/Tokyo", "sql S", "sql S --json",
             "schema S", "schema S --type t --type u --entity e --since -7d --until now --format csv",
-            "chart S --grouped --top 3 --by entity", "chart S --sql SELECT --param a=1 --grouped",
+            "export S --to a --format store --entity e --expires 30d --force", "import S a --format store",
+            "export S --to a --format store --recipient-passphrase-file P --from 7 --expires 2027-01-01",
+            "export S --to a --format store --new-key-file K", "import S a --source-key-file K",
+            "import S a --source-passphrase-file P", "chart S --grouped --top 3 --by entity",
+            "chart S --sql SELECT --param a=1 --grouped",
         ])
     func contract(line: String) throws {
         _ = try EventStoreCommand.parseAsRoot(PreparedArguments.prepare(line.split(separator: " ").map(String.init)))
@@ -51,7 +55,10 @@ struct ArgumentTests {
         "Wrong usage is refused with 64",
         arguments: [
             "init", "init S --partition hour", "init S --default-plan gold", "init S --key-file K --key-env N",
-            "import S --format xml", "import S --batch 5", "import S --durable --batch 0", "import S - -",
+            "export S --to - --format store", "export S --to a --format csv --expires 30d",
+            "export S --to a --format store --new-key-file K --recipient-passphrase-file P",
+            "import S a --source-key-file K --source-passphrase-file P", "import S --format xml", "import S --batch 5",
+            "import S --durable --batch 0", "import S - -",
             "import S --input-tz Mars/Base", "import S --max-refused=-1", "import S --max-refused 101%",
             "events S --limit -1", "events S --json --format csv", "events S --format xml", "events S --tz Mars/Base",
             "events S --nonsense", "events", "chart S --bucket 0h", "chart S --bucket hour", "tail S --from yesterday",

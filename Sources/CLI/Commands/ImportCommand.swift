@@ -28,7 +28,8 @@ struct ImportCommand: ParsableCommand {
     var files: [String] = []
 
     @Option(
-        help: ArgumentHelp("auto, ndjson, csv, parquet, sqlite, store, clf, combined, vhost_combined.", valueName: "format"))
+        help: ArgumentHelp(
+            "auto, ndjson, csv, parquet, sqlite, store, clf, combined, vhost_combined.", valueName: "format"))
     var format = "auto"
 
     @Option(
@@ -113,11 +114,8 @@ struct ImportCommand: ParsableCommand {
         } catch let error as EventStoreError where error.code == .locked && !acknowledgements {
             // The other process has another working directory.
             var request = request
-            request.sources = request.sources.map { $0 == "-" ? $0 : Self.absolute($0) }
-            if case .keyFile(let file) = request.sourceKey { request.sourceKey = .keyFile(Self.absolute(file)) }
-            if case .passphraseFile(let file) = request.sourceKey {
-                request.sourceKey = .passphraseFile(Self.absolute(file))
-            }
+            request.sources = request.sources.map { $0 == "-" ? $0 : URL(fileURLWithPath: $0).path }
+            request.sourceKey = request.sourceKey.map { ImportCommand.absolute($0) }
             let result = try session.perform(.importEvents(request)) { meter.update(share: $0) }
             guard case .imported(let report) = result else {
                 throw CLIFailure(code: "io", message: "the holder of the store gave another answer")
@@ -126,7 +124,13 @@ struct ImportCommand: ParsableCommand {
         }
     }
 
-    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).path }
+    private static func absolute(_ key: KeySource) -> KeySource {
+        switch key {
+        case .keyFile(let path): .keyFile(URL(fileURLWithPath: path).path)
+        case .passphraseFile(let path): .passphraseFile(URL(fileURLWithPath: path).path)
+        default: key
+        }
+    }
 
     private func request() throws -> ImportRequest {
         let sources = files.isEmpty ? ["-"] : files

@@ -96,7 +96,24 @@ package enum StatsText {
             ReportField("entitiesByPlan", counts(stats.entitiesByPlan), label: "", shown: nil),
             ReportField("holes", count: stats.holes, label: "damaged files"),
             ReportField("advice", .array(stats.advice.map { .string($0) }), label: "", shown: nil),
-        ]
+        ] + (stats.export.map { [export($0, times: times)] } ?? [])
+    }
+
+    /// What a store that is an export says of itself.
+    private static func export(_ info: ExportInfo, times: TimeText) -> ReportField {
+        func texts(_ list: [String]) -> JSONValue { .array(list.map { .string($0) }) }
+        let filter = info.filter
+        let shown = times.rfc3339(info.createdMs) + (info.expiresMs.map { ", until " + times.rfc3339($0) } ?? "")
+        return ReportField(
+            "export",
+            .object([
+                ("source", .string(info.source)), ("created", .integer(info.createdMs)),
+                ("fromSequence", info.fromSequence.map { .integer(Int64(clamping: $0)) } ?? .null),
+                ("nextSequence", .integer(Int64(clamping: info.nextSequence))), ("events", .int(info.events)),
+                ("expires", info.expiresMs.map { .integer($0) } ?? .null), ("entities", texts(filter.entities)),
+                ("types", texts(filter.types)), ("since", filter.since.map { .integer($0) } ?? .null),
+                ("until", filter.until.map { .integer($0) } ?? .null), ("conditions", texts(filter.conditions)),
+            ]), label: "export, cut at", shown: shown)
     }
 
     /// What people see below the totals: types, refusals, advice.

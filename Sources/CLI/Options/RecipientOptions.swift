@@ -40,7 +40,8 @@ struct RecipientOptions: ParsableArguments {
         // A key that lies there may be anybody's, unless it is named or belongs to the export that is replaced.
         guard newKeyFile != nil || replaces else {
             throw CLIFailure(
-                code: "exists", message: "there is a key at \(path) already; name one with --new-key-file, or use --force")
+                code: "exists",
+                message: "there is a key at \(path) already; name one with --new-key-file, or use --force")
         }
         return RecipientKey(source: .keyFile(path), found: path)
     }

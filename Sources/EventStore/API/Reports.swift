@@ -58,8 +58,37 @@ public struct ImportRequest: Codable, Sendable {
     public var format: Format = .auto
     /// An Apache or nginx log format; overrides `format`.
     public var logFormat: String?
-    /// Opens sources that are stores; without it the file PATH.key beside each does.
-    public var sourceKey: KeySource?
+    /// Opens sources that are stores; without it the file PATH.key beside each does. To the process that holds the store
+    /// only the name of a key file or passphrase file goes, never a key.
+    public var sourceKey: KeySource? {
+        get { sourceKeyFile?.source ?? sourceKeyHere }
+        set {
+            sourceKeyFile = newValue.flatMap { KeyFileName($0) }
+            sourceKeyHere = sourceKeyFile == nil ? newValue : nil
+        }
+    }
+    private var sourceKeyFile: KeyFileName?
+    private var sourceKeyHere: KeySource?
+
+    private enum KeyFileName: Codable {
+        case keyFile(String)
+        case passphraseFile(String)
+
+        init?(_ source: KeySource) {
+            switch source {
+            case .keyFile(let path): self = .keyFile(path)
+            case .passphraseFile(let path): self = .passphraseFile(path)
+            default: return nil
+            }
+        }
+
+        var source: KeySource {
+            switch self {
+            case .keyFile(let path): .keyFile(path)
+            case .passphraseFile(let path): .passphraseFile(path)
+            }
+        }
+    }
     /// The entity of events that name none.
     public var entity: String?
     public var allowNewEntities = true
@@ -85,7 +114,7 @@ public struct ImportRequest: Codable, Sendable {
     /// What goes to another process: not the callback, and the descriptor only beside the text.
     private enum CodingKeys: String, CodingKey {
         case sources, format, logFormat, entity, allowNewEntities, plan, inputTimeZone, durable, batchSize, strict
-        case dryRun, verify, sourceKey
+        case dryRun, verify, sourceKeyFile
     }
 }
 
@@ -172,6 +201,8 @@ public struct StoreStats: Sendable {
     public var holes = 0
     /// Things the operator may want to do.
     public var advice: [String] = []
+    /// What the store says of itself when it is an export.
+    public var export: ExportInfo?
     public var bytesPerEvent: Double { events == 0 ? 0 : Double(bytes) / Double(events) }
     public init() {}
 }

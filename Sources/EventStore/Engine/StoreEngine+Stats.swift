@@ -22,6 +22,7 @@ extension StoreEngine {
         stats.unflushedEvents = snapshot.memory.reduce(0) { $0 + $1.rows.rowCount }
         stats.nextSequence = snapshot.nextSequence
         stats.partition = context.partition
+        stats.export = context.export
         let times = snapshot.segments.all.map(\.times) + snapshot.memory.map(\.times)
         stats.firstTimestamp = times.map(\.lowerBound).min()
         stats.lastTimestamp = times.map(\.upperBound).max()
@@ -94,7 +95,7 @@ extension StoreEngine {
         }
         guard parts > 0 else { return }
         stats.rowsPerBlock = Double(rows) / Double(parts)
-        if stats.rowsPerBlock < StoreEngine.rowsPerBlockAdvised, context.partition != .month {
+        if context.export == nil, stats.rowsPerBlock < StoreEngine.rowsPerBlockAdvised, context.partition != .month {
             let longer = context.partition == .day ? "week" : "month"
             stats.advice.append(
                 "an entity has \(Int(stats.rowsPerBlock.rounded())) events a partition on average; a store made with "

@@ -151,20 +151,27 @@ struct ExportTarget {
     }
 
     private func moveIntoPlace() throws(Fault) {
-        guard isDirectory, try files.status(path) != nil else {
+        guard isDirectory else {
             try files.rename(temporary, to: path)
             return try files.syncDirectory(Path.parent(path))
         }
-        let old = temporary + "-old"
-        try files.rename(path, to: old)
+        let old = try files.status(path) == nil ? nil : temporary + "-old"
+        if let old { try files.rename(path, to: old) }
         do throws(Fault) {
             try files.rename(temporary, to: path)
+            do throws(Fault) {
+                try files.syncDirectory(Path.parent(path))
+            } catch {
+                // Whoever made a key for it takes that away again: it must not stay behind.
+                try? files.rename(path, to: temporary)
+                throw error
+            }
         } catch {
-            try? files.rename(old, to: path)
+            if let old { try? files.rename(old, to: path) }
             throw error
         }
-        try files.syncDirectory(Path.parent(path))
-        try ExportTarget.remove(old, files)
+        // What cannot be removed goes with the next export.
+        if let old { try? ExportTarget.remove(old, files) }
     }
 
     /// Removes what was begun.

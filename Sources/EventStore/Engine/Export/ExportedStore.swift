@@ -82,6 +82,17 @@ final class ExportedStore: @unchecked Sendable {
         return number
     }
 
+    /// The directory of a partition. Nothing is there until all of the export is, so nothing is synced yet.
+    func makeDirectory(_ partitionStart: Int64) throws(Fault) -> String {
+        let path = files.directory(partitionStart: partitionStart)
+        do throws(Fault) {
+            if try source.environment.files.status(path) == nil { try source.environment.files.makeDirectory(path) }
+        } catch {
+            if error.code != .exists { throw error }
+        }
+        return path
+    }
+
     /// Takes segments into the catalog.
     func add(_ segments: [WrittenSegment], sequenceBase: UInt64) throws(Fault) {
         var change = CatalogChange()
@@ -136,18 +147,26 @@ final class ExportedStore: @unchecked Sendable {
     func finish(_ info: ExportInfo, keepsIdle: Bool) throws(Fault) -> [ExportManifest.File] {
         try builder.add(try lastChange(info, keepsIdle: keepsIdle))
         try builder.finish()
+        let (segments, directories) = state.withLock { ($0.files, Array($0.directories)) }
+        try sync(segments.map { Path.join(files.root, $0.path) } + [files.catalog], directories)
+        return [try file(files.catalog, events: 0), try file(files.keyring, events: 0)]
+            + segments.sorted { $0.path < $1.path }
+    }
+
+    /// Many at a time: a file system writes its journal once for those that wait together.
+    private static let syncThreads = 16
+
+    private func sync(_ paths: [String], _ directories: [Int64]) throws(Fault) {
         let system = source.environment.files
-        let catalog = try system.openForUpdate(files.catalog)
-        defer { catalog.close() }
-        try catalog.sync()
-        for start in state.withLock({ $0.directories }) {
-            try system.syncDirectory(files.directory(partitionStart: start))
+        try Workers.run(paths.count, threads: ExportedStore.syncThreads) { (index) throws(Fault) in
+            let file = try system.openForUpdate(paths[index])
+            defer { file.close() }
+            try file.sync()
+        }
+        try Workers.run(directories.count, threads: ExportedStore.syncThreads) { [files] (index) throws(Fault) in
+            try system.syncDirectory(files.directory(partitionStart: directories[index]))
         }
         try system.syncDirectory(files.segments)
-        let list =
-            [try file(files.catalog, events: 0), try file(files.keyring, events: 0)]
-            + state.withLock { $0.files }.sorted { $0.path < $1.path }
-        return list
     }
 
     private func lastChange(_ info: ExportInfo, keepsIdle: Bool) throws(Fault) -> CatalogChange {
@@ -172,7 +191,7 @@ final class ExportedStore: @unchecked Sendable {
         let chain = AuditChain(keyring: keyring, environment: environment)
         let entry = AuditEntry(
             operation: "export", entity: nil, blindName: nil, reason: nil,
-            details: ["format": "store", "events": "\(info.events)"], actor: .own)
+            details: ["format": "store", "events": "\(info.events)"], actor: .unnamed)
         change.addAudit = [try chain.link(entry, after: nil)]
         change.setDocuments[ExportInfo.documentName] = try SealedValue.seal(
             try info.encoded(), key: keyring.subkey(.names), aad: ReadContext.aad(document: ExportInfo.documentName),

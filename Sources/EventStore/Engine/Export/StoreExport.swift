@@ -132,7 +132,7 @@ final class StoreExport: @unchecked Sendable {
     ) throws(Fault) {
         var numbers: [UInt32] = []
         for entry in entries { numbers.append(try store.number(entry.entity)) }
-        let directory = try store.writing.makeDirectory(handle.info.partitionStart)
+        let directory = try store.makeDirectory(handle.info.partitionStart)
         let isDaily = context.partition == .day
         let copied = try copier.copy(
             reader,
@@ -185,6 +185,7 @@ final class StoreExport: @unchecked Sendable {
             base = min(base, batch.sequence.buffer.min() ?? .max)
         }
         refs.sort(batches)
+        _ = try store.makeDirectory(key.start)
         let written = try store.writing.write(
             refs, of: BatchColumns(batches), level: 0,
             options: store.writing.options(highCompression: false, sequenceBase: base), writer: writer)

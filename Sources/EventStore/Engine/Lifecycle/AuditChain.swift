@@ -54,6 +54,9 @@ struct AuditActor: Codable, Sendable, Equatable {
         #endif
     }
 
+    /// In what goes to others: who made it is their business no more than the names of the machine.
+    static let unnamed = AuditActor(user: "", userID: 0, process: 0, program: "eventstore")
+
     private static let process = AuditActor(
         user: getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "#\(getuid())", userID: getuid(),
         process: ProcessInfo.processInfo.processIdentifier, program: ProcessInfo.processInfo.processName)

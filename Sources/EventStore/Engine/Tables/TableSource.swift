@@ -33,7 +33,8 @@ enum TableSources {
             try collect(source, files, into: &found)
             guard !found.isEmpty else {
                 throw Fault(
-                    .invalid, "there are no *.parquet files in this directory, nor is it a store; give the names of other files",
+                    .invalid,
+                    "there are no *.parquet files in this directory, nor is it a store; give the names of other files",
                     at: .init(file: source))
             }
             expanded += found.sorted()
