@@ -150,7 +150,9 @@ private struct StoreCheck: Sendable {
                 part.events = handle.info.rows
                 return part
             }
-            let found = SegmentVerifier.verify(reader, sealer: sealer, gone: gone)
+            let keys = try handle.entries(context.catalog).map { ($0.entity, $0.keyID) }
+            let found = SegmentVerifier.verify(
+                reader, sealer: sealer, gone: gone, keys: Dictionary(keys) { first, _ in first })
             part.blocks = found.blocks
             part.events = found.rows
             part.holes = found.findings.map { hole($0, handle) }
@@ -180,7 +182,12 @@ private struct StoreCheck: Sendable {
     private func compare(
         _ handle: SegmentHandle, _ reader: SegmentReader, _ entities: [SegmentEntityEntry]
     ) throws(Fault) {
-        let indexed = try handle.entries(context.catalog)
+        // Which key a part is under only the index says.
+        let indexed = try handle.entries(context.catalog).map { entry in
+            var entry = entry
+            entry.keyID = 0
+            return entry
+        }
         let rows = entities.reduce(0) { $0 + $1.rows }
         guard reader.fileBytes == handle.info.fileBytes, rows == handle.info.rows, indexed == entities else {
             throw Fault(.damaged, "the catalog's index and the segment's own directory differ")

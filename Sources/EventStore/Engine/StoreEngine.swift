@@ -244,6 +244,7 @@ extension StoreEngine {
         try engine.adoptKeyBackups()
         try engine.recordKeyringAhead(of: generation)
         try engine.finishErasures()
+        try engine.finishDestroyingOldKeys()
         try engine.finishDestroying()
         engine.startControl()
         return engine
