@@ -189,7 +189,10 @@ extension StoreEngine {
             (try reader.retiredKeys(), try reader.partKeys())
         }
         let used = Set(parts.map(\.keyID))
-        return keys.filter { $0.destroyedMs == 0 && !used.contains($0.id) }
+        return keys.filter { key in
+            // Of an erased entity the tombstone says all there is to say.
+            key.destroyedMs == 0 && !used.contains(key.id) && context.keyring.tombstone(key.id) == nil
+        }
     }
 
     /// Every key an entity ever had, the one it has first.
