@@ -124,6 +124,18 @@ package struct SegmentEntityEntry: Hashable, Sendable {
         self.headLength = headLength
         self.types = types
     }
+
+    /// Entries are equal when they say the same of the file's content: the file's own directory does not know the key.
+    package static func == (a: SegmentEntityEntry, b: SegmentEntityEntry) -> Bool {
+        a.entity == b.entity && a.rows == b.rows && a.minTime == b.minTime && a.maxTime == b.maxTime
+            && a.headOffset == b.headOffset && a.headLength == b.headLength && a.types == b.types
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(entity)
+        hasher.combine(headOffset)
+        hasher.combine(minTime)
+    }
 }
 
 /// What the catalog records of a segment.

@@ -90,6 +90,6 @@ struct KeyFileBesideTests {
         _ = try EntityEraseCommand.parse(["s", "e", "--rotate-root", "--drop-others"])
         #expect(throws: (any Error).self) { _ = try KeyRotateEntityCommand.parse(["s"]) }
         #expect(throws: (any Error).self) { _ = try KeyRotateEntityCommand.parse(["s", "e", "--all"]) }
-        _ = try KeyRotateEntityCommand.parse(["s", "e", "f", "--now"])
+        _ = try KeyRotateEntityCommand.parse(["s", "e", "f", "--at-once"])
     }
 }

@@ -162,6 +162,7 @@ import Testing
     /// Nothing that was sealed under the old keys is in any file: neither packs nor journal rows nor names.
     @Test func theOldKeyOpensNothingOfTheStore() throws {
         let (folder, store) = try Self.filled()
+        try store.append([Event(entity: "one", type: "its own type", timestamp: Fixed.day, id: Fixed.id(1 << 40))])
         var sealed: [[UInt8]] = []
         let context = store.engine.context
         let (entities, journal, holders) = try context.catalog.read { (reader) throws(Fault) in
@@ -305,6 +306,8 @@ import Testing
         #expect(try store.resumeEntity("one") == false)
         #expect(try store.suspendEntity("one") == true)
         #expect(try store.suspendEntity("one") == false)
+        #expect(code { try store.cancelEntity("one") } == "invalid")
+        try store.setPlan(ofEntity: "one", days: 1000)
         #expect(try store.cancelEntity("one") == true)
         #expect(try store.cancelEntity("one") == false)
         #expect(code { try store.suspendEntity("one") } == "wrong-state")
@@ -317,7 +320,7 @@ import Testing
         #expect(code { try store.resumeEntity("one") } == "not-found")
         #expect(
             try Keys.operations(store) == [
-                "entity.suspend", "entity.cancel", "entity.cancel", "entity.resume", "entity.erase",
+                "entity.suspend", "entity.set-plan", "entity.cancel", "entity.cancel", "entity.resume", "entity.erase",
             ])
         try store.close()
     }

@@ -25,9 +25,9 @@ final class ToySealer: BlockSealer {
 
     private func key(_ key: PackKey) throws(Fault) -> [UInt8] {
         switch key {
-        case .entity(let number, let keyID):
+        case .entity(let number, _):
             _ = try entityKeyID(number)
-            return [1] + withUnsafeBytes(of: keyID.littleEndian) { Array($0) }
+            return [1] + withUnsafeBytes(of: number.littleEndian) { Array($0) }
         case .vocabulary: return [2] + vocabularyKey
         case .directory: return [3]
         }

@@ -16,7 +16,7 @@ struct KeyCommand: ParsableCommand {
               eventstore key backup events /media/safe/events.keyring --keep
               eventstore key add events --new-passphrase-file emergency.txt
               eventstore key rotate-root events --new-key-file new.key
-              eventstore key rotate-entity events example.org --now
+              eventstore key rotate-entity events example.org --at-once
             """,
         subcommands: [
             KeyStatusCommand.self, KeyAddCommand.self, KeyRemoveCommand.self, KeyRotateRootCommand.self,

@@ -9,14 +9,14 @@ struct KeyRotateEntityCommand: ParsableCommand {
         abstract: "Give an entity, or all, a new key.",
         discussion: """
             What is stored from now on is sealed under the new key. What is there stays readable under the old \
-            one until its segments are merged: `compact` does that, or --now at once. Then the old key is \
+            one until its segments are merged: `compact` does that, or --at-once now. Then the old key is \
             destroyed. `key status` shows what is still under old keys.
 
             Data backups made before are opened by a copy of the keyring from before alone: make a new backup \
             of data and keys afterwards, and keep the old ones together or not at all.
 
             Examples:
-              eventstore key rotate-entity events example.org --now
+              eventstore key rotate-entity events example.org --at-once
               eventstore key rotate-entity events --all
             """)
 
@@ -29,7 +29,7 @@ struct KeyRotateEntityCommand: ParsableCommand {
     var all = false
 
     @Flag(help: "Also seal at once anew what is under the old keys.")
-    var now = false
+    var atOnce = false
 
     @OptionGroup var format: FormatOptions
     @OptionGroup var quietness: QuietOptions
@@ -39,8 +39,8 @@ struct KeyRotateEntityCommand: ParsableCommand {
     }
 
     func run() throws {
-        let meter = ProgressMeter("sealing anew", quiet: quietness.quiet || !now)
-        let operation = StoreOperation.keys(.rotateEntities(names: all ? nil : names, now: now))
+        let meter = ProgressMeter("sealing anew", quiet: quietness.quiet || !atOnce)
+        let operation = StoreOperation.keys(.rotateEntities(names: all ? nil : names, now: atOnce))
         let session = try access.session()
         let result: OperationResult
         do {
@@ -54,6 +54,10 @@ struct KeyRotateEntityCommand: ParsableCommand {
         guard case .keys(.entitiesRotated(let report)) = result else { throw CLIFailure.oddAnswer }
         try KeyReport.print(KeyReport.fields(report), format)
         guard !quietness.quiet, report.entities > 0 else { return }
+        if report.segmentsLeft == 0, report.keysLeft > 0 {
+            Diagnostics.line(
+                "\(TextLayout.grouped(report.keysLeft)) old keys are not destroyed yet; `compact` does it")
+        }
         if report.segmentsLeft > 0 {
             Diagnostics.line(
                 "\(TextLayout.grouped(report.segmentsLeft)) segments are still under old keys; `compact` seals them anew"
@@ -69,6 +73,7 @@ extension KeyReport {
             ReportField("entities", count: report.entities, label: "entities with a new key"),
             ReportField("segmentsRewritten", count: report.segmentsRewritten, label: "segments written anew"),
             ReportField("keysDestroyed", count: report.keysDestroyed, label: "old keys destroyed"),
+            ReportField("keysLeft", count: report.keysLeft, label: "old keys left"),
             ReportField("segmentsLeft", count: report.segmentsLeft, label: "segments under old keys"),
             ReportField("bytesLeft", bytes: report.bytesLeft, label: "their size"),
             ReportField("seconds", seconds: report.seconds, label: "took"),

@@ -76,6 +76,8 @@ public struct EntityKeyReport: Codable, Sendable {
     public var segmentsRewritten = 0
     /// Old keys that exist no longer in the keyring and its configured copy.
     public var keysDestroyed = 0
+    /// Old keys of these entities that are in the keyring still.
+    public var keysLeft = 0
     /// Segments that are still under old keys of these entities, and their bytes: compaction writes them anew.
     public var segmentsLeft = 0
     public var bytesLeft = 0

@@ -182,12 +182,7 @@ private struct StoreCheck: Sendable {
     private func compare(
         _ handle: SegmentHandle, _ reader: SegmentReader, _ entities: [SegmentEntityEntry]
     ) throws(Fault) {
-        // Which key a part is under only the index says.
-        let indexed = try handle.entries(context.catalog).map { entry in
-            var entry = entry
-            entry.keyID = 0
-            return entry
-        }
+        let indexed = try handle.entries(context.catalog)
         let rows = entities.reduce(0) { $0 + $1.rows }
         guard reader.fileBytes == handle.info.fileBytes, rows == handle.info.rows, indexed == entities else {
             throw Fault(.damaged, "the catalog's index and the segment's own directory differ")

@@ -40,7 +40,10 @@ extension StoreEngine {
             try shrinkCatalog(lane)
             if let damage { throw damage }
         }
-        let left = try oldKeyUses(of: Set(entities))
+        let given = Set(entities)
+        let retired = try context.catalog.read { (reader) throws(Fault) in try reader.retiredKeys() }
+        report.keysLeft = retired.count { given.contains($0.entity) && isInRing($0) }
+        let left = try oldKeyUses(of: given)
         report.segmentsLeft = left.segments
         report.bytesLeft = left.bytes
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
