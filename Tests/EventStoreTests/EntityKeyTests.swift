@@ -302,7 +302,8 @@ import Testing
     // MARK: Steps in a life
 
     @Test func aStepToWhereAnEntityIsChangesNothing() throws {
-        let (_, store) = try Self.filled()
+        let (folder, store) = try Self.filled()
+        defer { withExtendedLifetime(folder) {} }
         #expect(try store.resumeEntity("one") == false)
         #expect(try store.suspendEntity("one") == true)
         #expect(try store.suspendEntity("one") == false)

@@ -13,11 +13,10 @@ struct EntityEraseCommand: ParsableCommand {
             names, index and bytes go. The receipt says when, how many events, which key, and which recorded \
             copies of the keyring still have it elsewhere; `audit verify-receipt` checks it without the store.
 
-            Such a copy is opened by the root keys of its time. --rotate-root replaces the root key in use before \
-            the erasure and lets a kept copy of the keyring, if one is configured, follow: then copies made \
-            before are opened by replaced root keys alone, and useless once those are destroyed everywhere. Of \
-            the old key only the file STORE.key is overwritten here. Slots that are kept still open old copies; \
-            backups of the disk may hold both.
+            Such a copy is opened by the root keys of its time. --rotate-root replaces the root key in use, then \
+            erases: copies made before are opened by replaced root keys alone, unless a slot is kept, and are \
+            useless once those keys are destroyed everywhere. Here only the file STORE.key is overwritten, if it \
+            was the key in use. All else is yours to destroy.
 
             On a terminal the name is asked for again; elsewhere --yes is needed.
 
