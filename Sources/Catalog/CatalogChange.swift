@@ -8,6 +8,12 @@ package struct CatalogChange: Sendable {
     package var updateEntities: [EntityRecord] = []
     /// Entities whose held names go, with the numbers of names then nobody holds: those lose their tag.
     package var releaseHolders: [UInt32] = []
+    /// Keys that entities lose to others: what segments hold of these entities is noted to be under them.
+    package var retireKeys: [RetiredKey] = []
+    /// Retired keys that exist no longer. No part may be under them.
+    package var destroyedKeys: [DestroyedKey] = []
+    /// Held names sealed anew.
+    package var replaceHolders: [NameHolder] = []
     package var addNames: [NameRecord] = []
     package var addHolders: [NameHolder] = []
     /// Sets the shared form of a name and removes its holders.

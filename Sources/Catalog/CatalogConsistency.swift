@@ -28,6 +28,7 @@ struct CatalogConsistency {
         check("journal", Self.journal)
         check("segments", Self.segments)
         check("totals", Self.totals)
+        check("keys", Self.keys)
     }
 
     private mutating func check(_ table: String, _ body: (CatalogReader) throws(Fault) -> [String]) {
@@ -140,6 +141,25 @@ struct CatalogConsistency {
             }
         }
         return rows == segment.rows ? nil : "\(segment.rows) rows, its entities have \(rows)"
+    }
+
+    /// Parts under an older key than their entity's are parts there are, under keys that are not destroyed.
+    private static func keys(_ reader: CatalogReader) throws(Fault) -> [String] {
+        guard try reader.database.hasKeyTables() else { return [] }
+        var lines: [String] = []
+        let strays = try number(
+            """
+            SELECT count(*) FROM part_key AS k WHERE NOT EXISTS
+              (SELECT 1 FROM segment_entity AS p WHERE p.segment = k.segment AND p.entity = k.entity)
+            """, reader)
+        if strays != 0 { lines.append("\(strays) keys of parts belong to parts that are not there") }
+        let lost = try number(
+            """
+            SELECT count(*) FROM part_key AS k WHERE NOT EXISTS
+              (SELECT 1 FROM retired_key AS r WHERE r.key_id = k.key_id AND r.entity = k.entity AND r.destroyed_ms = 0)
+            """, reader)
+        if lost != 0 { lines.append("\(lost) parts are under a key their entity never had or that is destroyed") }
+        return lines
     }
 
     /// Totals count the rows of live segments: per entity, per type, and per day where a partition is a day.

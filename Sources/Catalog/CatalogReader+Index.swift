@@ -35,45 +35,57 @@ extension CatalogReader {
     /// What a segment holds of each entity (nil: all), ascending by entity number.
     package func segmentEntities(segment: Int64, entities: [UInt32]?) throws(Fault) -> [CatalogSegmentEntity] {
         var parts: [CatalogSegmentEntity] = []
+        let older = try partKeys(segment: segment)
         guard let entities else {
-            var run = try SQLRun(
-                database, "SELECT segment, entity, part FROM segment_entity WHERE segment = ? ORDER BY entity")
+            var run = try SQLRun(database, Self.partsOfSegment + " ORDER BY p.entity")
             run.bind(segment)
-            while try run.step() { parts.append(try Self.part(run)) }
+            while try run.step() { parts.append(try Self.part(run) { older[$0.entity] }) }
             return parts
         }
-        var run = try SQLRun(
-            database, "SELECT segment, entity, part FROM segment_entity WHERE segment = ? AND entity = ?")
+        var run = try SQLRun(database, Self.partsOfSegment + " AND p.entity = ?")
         for entity in entities.sorted() {
             run.bind(segment)
             run.bind(entity)
-            if try run.step() { parts.append(try Self.part(run)) }
+            if try run.step() { parts.append(try Self.part(run) { older[$0.entity] }) }
             run.rewind()
         }
         return parts
     }
+
+    private static let partsOfSegment = """
+        SELECT p.segment, p.entity, p.part, coalesce(e.key_id, 0) FROM segment_entity AS p
+        LEFT JOIN entity AS e ON e.number = p.entity WHERE p.segment = ?
+        """
 
     /// What every segment holds of one entity, by segment number, also of segments being unlinked.
     package func segmentEntities(entity: UInt32) throws(Fault) -> [CatalogSegmentEntity] {
         var run = try SQLRun(
             database,
             """
-            SELECT p.segment, p.entity, p.part FROM segment_entity AS i INDEXED BY entity_segment
+            SELECT p.segment, p.entity, p.part, coalesce(e.key_id, 0)
+            FROM segment_entity AS i INDEXED BY entity_segment
             JOIN segment_entity AS p ON p.segment = i.segment AND p.entity = i.entity
+            LEFT JOIN entity AS e ON e.number = i.entity
             WHERE i.entity = ? ORDER BY i.segment
             """)
         run.bind(entity)
+        let older = try partKeys(entity: entity)
         var parts: [CatalogSegmentEntity] = []
-        while try run.step() { parts.append(try Self.part(run)) }
+        while try run.step() { parts.append(try Self.part(run) { older[$0.segment] }) }
         return parts
     }
 
-    static func part(_ run: borrowing SQLRun) throws(Fault) -> CatalogSegmentEntity {
+    /// - Parameter older: the key the part is under if it is not its entity's.
+    private static func part(
+        _ run: borrowing SQLRun, _ older: (CatalogSegmentEntity) -> UInt64?
+    ) throws(Fault) -> CatalogSegmentEntity {
         let segment = run.int64(0)
         let entity = try run.number(1, as: UInt32.self)
-        return try run.withBlob(2) { (bytes) throws(Fault) in
+        var part = try run.withBlob(2) { (bytes) throws(Fault) in
             try PackedLists.decodePart(segment: segment, entity: entity, bytes)
         }
+        part.keyID = older(part) ?? run.uint64(3)
+        return part
     }
 
     // MARK: Totals

@@ -158,11 +158,15 @@ package struct CatalogSegmentEntity: Sendable, Equatable {
     package var headOffset: Int
     package var headLength: Int
     package var types: [TypeCount]
+    /// The id of the key it is sealed under. 0 when added is the one its entity has, and when read that the entity is
+    /// unknown.
+    package var keyID: UInt64
 
     package init(
         segment: Int64 = 0, entity: UInt32, rows: Int, minTime: Int64, maxTime: Int64, headOffset: Int,
-        headLength: Int, types: [TypeCount]
+        headLength: Int, types: [TypeCount], keyID: UInt64 = 0
     ) {
+        self.keyID = keyID
         self.segment = segment
         self.entity = entity
         self.rows = rows

@@ -81,28 +81,44 @@ enum CatalogSchema {
         ] + lifecycleTables
 
     /// What version 1 did not have.
-    static let lifecycleTables = [
-        "CREATE TABLE plan (name TEXT PRIMARY KEY, days INTEGER NOT NULL) WITHOUT ROWID",
+    static let lifecycleTables =
+        [
+            "CREATE TABLE plan (name TEXT PRIMARY KEY, days INTEGER NOT NULL) WITHOUT ROWID",
+            """
+            CREATE TABLE audit (
+              number INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, body BLOB NOT NULL, mac BLOB NOT NULL)
+            """,
+            """
+            CREATE TABLE receipt (
+              number INTEGER PRIMARY KEY, entity INTEGER NOT NULL, time_ms INTEGER NOT NULL, body BLOB NOT NULL,
+              signature BLOB NOT NULL)
+            """,
+            "CREATE TABLE document (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
+            """
+            CREATE TABLE tally (
+              entity INTEGER PRIMARY KEY, last_event_ms INTEGER NOT NULL, last_received_ms INTEGER NOT NULL,
+              refused INTEGER NOT NULL, expired INTEGER NOT NULL)
+            """,
+            """
+            CREATE TABLE gone (
+              segment INTEGER NOT NULL, entity INTEGER NOT NULL, rows INTEGER NOT NULL, ranges BLOB NOT NULL,
+              freed INTEGER NOT NULL, PRIMARY KEY (segment, entity)) WITHOUT ROWID
+            """,
+        ] + keyTables
+
+    /// Came later within version 2: without them, as without rows in them, every part has its entity's key.
+    static let keyTables = [
         """
-        CREATE TABLE audit (
-          number INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, body BLOB NOT NULL, mac BLOB NOT NULL)
+        CREATE TABLE retired_key (
+          key_id INTEGER PRIMARY KEY, entity INTEGER NOT NULL, generation INTEGER NOT NULL,
+          retired_ms INTEGER NOT NULL, destroyed_ms INTEGER NOT NULL)
         """,
         """
-        CREATE TABLE receipt (
-          number INTEGER PRIMARY KEY, entity INTEGER NOT NULL, time_ms INTEGER NOT NULL, body BLOB NOT NULL,
-          signature BLOB NOT NULL)
+        CREATE TABLE part_key (
+          segment INTEGER NOT NULL, entity INTEGER NOT NULL, key_id INTEGER NOT NULL,
+          PRIMARY KEY (segment, entity)) WITHOUT ROWID
         """,
-        "CREATE TABLE document (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID",
-        """
-        CREATE TABLE tally (
-          entity INTEGER PRIMARY KEY, last_event_ms INTEGER NOT NULL, last_received_ms INTEGER NOT NULL,
-          refused INTEGER NOT NULL, expired INTEGER NOT NULL)
-        """,
-        """
-        CREATE TABLE gone (
-          segment INTEGER NOT NULL, entity INTEGER NOT NULL, rows INTEGER NOT NULL, ranges BLOB NOT NULL,
-          freed INTEGER NOT NULL, PRIMARY KEY (segment, entity)) WITHOUT ROWID
-        """,
+        "CREATE INDEX part_key_key ON part_key (key_id)",
     ]
 
     /// Version 1 to version 2, within the transaction of the caller.

@@ -6,6 +6,7 @@ extension CatalogWriter {
     func applyNames(_ change: CatalogChange) throws(Fault) {
         try addEntities(change.addEntities)
         try updateEntities(change.updateEntities)
+        try applyKeys(change)
         try addNames(change.addNames)
         try addHolders(change.addHolders)
         try shareNames(change.shareNames)

@@ -41,6 +41,7 @@ extension CatalogWriter {
             drop.bind(part.entity)
             try drop.run()
             guard drop.changed == 1 else { throw Fault(.notFound, "the entity has no part of this segment", at: place) }
+            try dropPartKey(segment: part.segment, entity: part.entity)
             shrink.bind(part.rows)
             shrink.bind(part.segment)
             shrink.bind(part.rows)
@@ -106,6 +107,7 @@ extension CatalogWriter {
             run.bind(packed.bytes)
             try run.run()
         }
+        try notePartKeys(entities, of: number)
     }
 
     private func mark(_ numbers: [Int64]) throws(Fault) {
@@ -128,6 +130,7 @@ extension CatalogWriter {
             try parts.run()
             gone.bind(number)
             try gone.run()
+            try dropPartKey(segment: number, entity: nil)
             run.bind(number)
             try run.run()
         }

@@ -169,6 +169,7 @@ extension CatalogChange {
 
     var changesNames: Bool {
         !addEntities.isEmpty || !updateEntities.isEmpty || !addNames.isEmpty || !addHolders.isEmpty
-            || !shareNames.isEmpty || !releaseHolders.isEmpty || !setPlans.isEmpty
+            || !shareNames.isEmpty || !releaseHolders.isEmpty || !setPlans.isEmpty || !replaceHolders.isEmpty
+            || !retireKeys.isEmpty || !destroyedKeys.isEmpty
     }
 }

@@ -85,6 +85,48 @@ package struct GonePart: Sendable, Equatable {
     }
 }
 
+/// A key that an entity had before the one it has now.
+package struct RetiredKey: Sendable, Equatable {
+    package var id: UInt64
+    package var entity: UInt32
+    /// Of the keyring that brought it.
+    package var generation: UInt64
+    package var retiredMs: Int64
+    /// 0 while it is in the keyring.
+    package var destroyedMs: Int64
+
+    package init(id: UInt64, entity: UInt32, generation: UInt64, retiredMs: Int64, destroyedMs: Int64 = 0) {
+        self.id = id
+        self.entity = entity
+        self.generation = generation
+        self.retiredMs = retiredMs
+        self.destroyedMs = destroyedMs
+    }
+}
+
+package struct DestroyedKey: Sendable, Equatable {
+    package var id: UInt64
+    package var timeMs: Int64
+
+    package init(id: UInt64, timeMs: Int64) {
+        self.id = id
+        self.timeMs = timeMs
+    }
+}
+
+/// A part of a segment that is not sealed under the key its entity has now.
+package struct PartUnderKey: Sendable, Equatable {
+    package var segment: Int64
+    package var entity: UInt32
+    package var keyID: UInt64
+
+    package init(segment: Int64, entity: UInt32, keyID: UInt64) {
+        self.segment = segment
+        self.entity = entity
+        self.keyID = keyID
+    }
+}
+
 /// An entity's part of a segment, by number.
 package struct PartKey: Sendable, Hashable {
     package var segment: Int64

@@ -23,6 +23,9 @@ package struct PreparedRotation: Codable, Sendable {
     let master: [UInt8]
     /// Ids of `basis` that stay, under the new master key and a new id.
     let renewed: [UInt64]
+
+    /// Whether no root key that opened the ring opens it afterwards.
+    package var keepsNone: Bool { renewed.isEmpty }
 }
 
 extension Keyring {

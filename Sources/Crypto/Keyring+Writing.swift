@@ -32,6 +32,27 @@ extension Keyring {
         }
     }
 
+    /// Erases all keys an entity has or had, in one rewrite: as `eraseEntityKey`, but ids that are not in the ring get a
+    /// tombstone, too.
+    package func eraseEntityKeys(_ ids: [UInt64], reference: [UInt8]) throws(Fault) {
+        let now = environment.nowMs()
+        try mergeTombstones(ids.map { KeyTombstone(id: $0, erasedMs: now, reference: reference) })
+    }
+
+    /// Takes keys out that nothing is sealed under any more: gone from the file and from this ring when it returns.
+    /// They leave no tombstone, since what they once sealed is not erased: data from before is missing its key then,
+    /// which is a reason to look for an older copy of the ring, and no reason to drop the data. Ids that are not there
+    /// are passed over.
+    package func removeEntityKeys(_ ids: [UInt64]) throws(Fault) {
+        try rewrite { (change) throws(Fault) in
+            let body = change.body
+            let known = Set(ids.filter { body.entityKeyIndex($0) != nil })
+            guard !known.isEmpty else { return false }
+            change.body = body.removing(known)
+            return true
+        }
+    }
+
     /// Takes over tombstones of a newer keyring, e.g. when restoring: their keys go, also those unknown here.
     package func mergeTombstones(_ tombstones: [KeyTombstone]) throws(Fault) {
         try rewrite { (change) throws(Fault) in

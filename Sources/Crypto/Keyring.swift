@@ -109,7 +109,9 @@ package final class Keyring: Sendable {
                     throw Fault(.keyErased, "the entity's key was erased, its data cannot be read any more")
                 }
                 throw Fault(
-                    .notFound, "the keyring does not have this entity's key: it is older than the store",
+                    .notFound,
+                    "the keyring does not have this entity's key: it is older than the store, or the key was rotated "
+                        + "after this data was copied",
                     at: .init(file: path))
             }
             let key = state.body.entityKey(index)

@@ -194,8 +194,17 @@ extension KeyringBody {
             throw Fault(.limit, "the keyring holds \(KeyringFormat.tombstonesMax) tombstones at most")
         }
         let kept = (0..<entityKeyCount).filter { tombstones[entityKeyID($0)] == nil }
-        let sorted = tombstones.values.sorted { $0.id < $1.id }
-        return KeyringBody.make(entityKeys: kept.count, tombstones: sorted.count) { target in
+        return copying(kept, tombstones.values.sorted { $0.id < $1.id })
+    }
+
+    /// The same body without some keys.
+    package func removing(_ ids: Set<UInt64>) -> KeyringBody {
+        copying((0..<entityKeyCount).filter { !ids.contains(entityKeyID($0)) }, (0..<tombstoneCount).map(tombstone))
+    }
+
+    /// A body with the keys at these places and these tombstones, by id.
+    private func copying(_ kept: [Int], _ sorted: [KeyTombstone]) -> KeyringBody {
+        KeyringBody.make(entityKeys: kept.count, tombstones: sorted.count) { target in
             copySubkeys(to: target)
             for (index, old) in kept.enumerated() {
                 copy(entityKeyStart(old), KeyringFormat.EntityKey.end, to: target, entityKeyStart(index))

@@ -110,7 +110,9 @@ package final class BlockScanner {
         entity = entry.entity
         headPlace = entry.headOffset..<entry.headOffset &+ max(entry.headLength, 0)
         do throws(Fault) {
-            keyID = try sealer.entityKeyID(entry.entity)
+            // Asked for in any case: of an entity that is erased nothing is opened, under whatever key.
+            let current = try sealer.entityKeyID(entry.entity)
+            keyID = entry.keyID == 0 ? current : entry.keyID
             try openHead(segment, entry)
         } catch {
             blockCount = 0

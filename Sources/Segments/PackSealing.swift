@@ -17,7 +17,7 @@ struct PackIdentity {
         _ entity: UInt32, keyID: UInt64, segment: SegmentID, block: Int, pack: Int, rows: Int
     ) -> PackIdentity {
         PackIdentity(
-            segment: segment, key: .entity(entity), keyID: keyID, owner: entity,
+            segment: segment, key: .entity(entity, keyID: keyID), keyID: keyID, owner: entity,
             block: UInt32(truncatingIfNeeded: block), pack: UInt32(truncatingIfNeeded: pack), rows: rows)
     }
 

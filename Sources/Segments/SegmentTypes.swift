@@ -64,8 +64,8 @@ package struct SegmentID: Hashable, Sendable, CustomStringConvertible {
 
 /// Whose key seals a pack.
 package enum PackKey: Hashable, Sendable {
-    /// The key of the entity with this store number.
-    case entity(UInt32)
+    /// The key with this id, of the entity with this store number.
+    case entity(UInt32, keyID: UInt64)
     /// The segment's own random vocabulary key, handed over by `useVocabularyKey`.
     case vocabulary
     /// The store's key for directories.
@@ -74,7 +74,8 @@ package enum PackKey: Hashable, Sendable {
 
 /// Seals and opens packs; holds the keys so that this room never does. One per thread, not `Sendable`.
 package protocol BlockSealer: AnyObject {
-    /// The id of the entity's key, bound into every pack's additional data. Throws `keyErased` or `notFound`.
+    /// The id of the key the entity has now: bound into the additional data of every pack that is written. Throws
+    /// `keyErased` or `notFound`.
     func entityKeyID(_ entity: UInt32) throws(Fault) -> UInt64
     /// `nonce` is 24 bytes: segment id, then a counter unique in the segment. `into` is 16 longer than `plain`.
     func seal(
@@ -107,11 +108,14 @@ package struct SegmentEntityEntry: Hashable, Sendable {
     package var headLength: Int
     /// Ascending by type number.
     package var types: [TypeCount]
+    /// The id of the key it is sealed under; 0 is the one the entity has now. The file does not say: the index does.
+    package var keyID: UInt64
 
     package init(
         entity: UInt32, rows: Int, minTime: Int64, maxTime: Int64, headOffset: Int, headLength: Int,
-        types: [TypeCount]
+        types: [TypeCount], keyID: UInt64 = 0
     ) {
+        self.keyID = keyID
         self.entity = entity
         self.rows = rows
         self.minTime = minTime
@@ -119,6 +123,18 @@ package struct SegmentEntityEntry: Hashable, Sendable {
         self.headOffset = headOffset
         self.headLength = headLength
         self.types = types
+    }
+
+    /// Entries are equal when they say the same of the file's content: the file's own directory does not know the key.
+    package static func == (a: SegmentEntityEntry, b: SegmentEntityEntry) -> Bool {
+        a.entity == b.entity && a.rows == b.rows && a.minTime == b.minTime && a.maxTime == b.maxTime
+            && a.headOffset == b.headOffset && a.headLength == b.headLength && a.types == b.types
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(entity)
+        hasher.combine(headOffset)
+        hasher.combine(minTime)
     }
 }
 

@@ -27,10 +27,12 @@ package enum SegmentVerifier {
     /// Never throws: what cannot be read is a finding. An entity whose key is erased is one, too, with the
     /// fault's code `keyErased`, unless it is among `gone`: entities recorded as erased or expired, whose bytes
     /// may be holes. With any of them left out, bytes that belong to nothing cannot be told from theirs.
+    ///
+    /// - Parameter keys: ids of the keys of entities whose part is not under the one they have now.
     package static func verify(
-        _ segment: SegmentReader, sealer: any BlockSealer, gone: Set<UInt32> = []
+        _ segment: SegmentReader, sealer: any BlockSealer, gone: Set<UInt32> = [], keys: [UInt32: UInt64] = [:]
     ) -> SegmentVerification {
-        let run = VerifierRun(segment, sealer, gone)
+        let run = VerifierRun(segment, sealer, gone, keys)
         run.verify()
         return run.result
     }
@@ -42,6 +44,7 @@ private final class VerifierRun {
     private let sealer: any BlockSealer
     private let scanner: BlockScanner
     private let gone: Set<UInt32>
+    private let keys: [UInt32: UInt64]
     /// Places that are accounted for.
     private var places: [Range<Int>] = []
     /// Whether all places of entities are known.
@@ -51,8 +54,11 @@ private final class VerifierRun {
     private var minSequence = UInt64.max
     private var maxSequence: UInt64 = 0
 
-    init(_ segment: SegmentReader, _ sealer: any BlockSealer, _ gone: Set<UInt32>) {
+    init(
+        _ segment: SegmentReader, _ sealer: any BlockSealer, _ gone: Set<UInt32>, _ keys: [UInt32: UInt64]
+    ) {
         self.segment = segment
+        self.keys = keys
         self.gone = gone
         self.sealer = sealer
         scanner = BlockScanner(sealer: sealer)
@@ -65,7 +71,8 @@ private final class VerifierRun {
             account(segment.regions.directory, segment.fileBytes - segment.regions.directory)
             verifyVocabulary(directory)
             try scanner.prefetch(segment)
-            for entry in directory.entities {
+            for var entry in directory.entities {
+                entry.keyID = keys[entry.entity] ?? 0
                 if gone.contains(entry.entity) { knowsAllPlaces = false } else { verify(entry) }
             }
             if result.findings.isEmpty, knowsAllPlaces { checkTotals(directory) }

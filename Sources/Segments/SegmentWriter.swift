@@ -174,8 +174,9 @@ package final class SegmentWriter {
             let input = BlockEncoder.Input(
                 rows: rows, source: job.source, vocabulary: usesVocabulary ? vocabulary : nil,
                 partitionStart: job.summary.partitionStart, sequenceBase: job.options.sequenceBase)
+            entry.keyID = try sealer.entityKeyID(entry.entity)
             let work = EntityWriter.Job(
-                entity: entry.entity, keyID: try sealer.entityKeyID(entry.entity), input: input,
+                entity: entry.entity, keyID: entry.keyID, input: input,
                 blockRowsMax: job.options.blockRowsMax, context: context)
             (entry.headOffset, entry.headLength) = try entityWriter.write(work, &regions)
             job.summary.entities.append(entry)

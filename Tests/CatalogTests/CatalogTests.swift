@@ -57,6 +57,7 @@ import Testing
                 let parts = change.addSegments[0].1.map { part in
                     var part = part
                     part.segment = 1
+                    part.keyID = change.addEntities.first { $0.number == part.entity }?.keyID ?? 0
                     return part
                 }
                 #expect(try reader.segmentEntities(segment: 1, entities: nil) == parts)

@@ -20,8 +20,10 @@ import Testing
         journal: first_sequence*, rows, received_ms, blob
         meta: name*, value
         name: kind*, number*, tag, shared | unique name_tag(kind, tag)
+        part_key: segment*, entity*, key_id | part_key_key(key_id)
         plan: name*, days
         receipt: number*, entity, time_ms, body, signature
+        retired_key: key_id*, entity, generation, retired_ms, destroyed_ms
         segment: number*, id, partition_start, partition_ms, rows, file_bytes, min_time, max_time, sequence_base, \
         min_sequence, max_sequence, level, state, retention_days, types, attributes
         segment_entity: segment*, entity*, part | entity_segment(entity, segment)

@@ -174,7 +174,7 @@ extension JournalCodecTests.Fixture {
             var stored = [UInt8](repeating: 0, count: storedLength)
             try stored.withMutableBytes { (stored) throws(Fault) in
                 try aad.withBytes { (aad) throws(Fault) in
-                    try sealer.openSection(entity: entity, aad: aad, box: box, into: stored)
+                    try sealer.openSection(entity: entity, keyID: keyID, aad: aad, box: box, into: stored)
                 }
             }
             var plain = [UInt8](repeating: 0, count: rawLength)

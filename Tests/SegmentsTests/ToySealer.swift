@@ -25,7 +25,7 @@ final class ToySealer: BlockSealer {
 
     private func key(_ key: PackKey) throws(Fault) -> [UInt8] {
         switch key {
-        case .entity(let number):
+        case .entity(let number, _):
             _ = try entityKeyID(number)
             return [1] + withUnsafeBytes(of: number.littleEndian) { Array($0) }
         case .vocabulary: return [2] + vocabularyKey

@@ -39,9 +39,12 @@ struct EntityChangeOptions: ParsableArguments {
     @OptionGroup var quietness: QuietOptions
 
     /// Carries the change out; says so in words, and with `--format` prints the entity as it is now.
-    func perform(_ operation: StoreOperation, now current: String? = nil, saying words: String) throws {
+    func perform(
+        _ operation: StoreOperation, now current: String? = nil, saying words: String, already: String? = nil
+    ) throws {
         let session = try access.session()
-        _ = try session.perform(operation, onEntity: name)
+        let result = try session.perform(operation, onEntity: name)
+        if case .unchanged = result, let already { return try tell(session, name: current ?? name, already) }
         try tell(session, name: current ?? name, words)
     }
 
@@ -157,7 +160,8 @@ struct EntitySuspendCommand: ParsableCommand {
     func run() throws {
         try change.perform(
             .suspendEntity(name: change.name, reason: change.reason),
-            saying: "\(change.shown) is suspended: its events are refused until `entity resume`")
+            saying: "\(change.shown) is suspended: its events are refused until `entity resume`",
+            already: "\(change.shown) is suspended already")
     }
 }
 
@@ -174,7 +178,8 @@ struct EntityResumeCommand: ParsableCommand {
 
     func run() throws {
         try change.perform(
-            .resumeEntity(name: change.name, reason: change.reason), saying: "\(change.shown) is active again")
+            .resumeEntity(name: change.name, reason: change.reason), saying: "\(change.shown) is active again",
+            already: "\(change.shown) is active already")
     }
 }
 
@@ -185,7 +190,7 @@ struct EntityCancelCommand: ParsableCommand {
         discussion: """
             Until then its data can be read and exported, and `entity resume` takes the cancellation back. \
             --erase-after sets the latest moment; data that is kept for ever needs it. A retention sweep carries \
-            the erasure out.
+            the erasure out. Of a cancelled entity --erase-after sets the moment anew.
 
             Example:
               eventstore entity cancel events example.org --erase-after 30d
@@ -209,7 +214,7 @@ struct EntityCancelCommand: ParsableCommand {
             ?? "erased when its data has lived out its retention"
         try change.perform(
             .cancelEntity(name: change.name, eraseAfterMs: after, reason: change.reason),
-            saying: "\(change.shown) is cancelled: \(when)")
+            saying: "\(change.shown) is cancelled: \(when)", already: "\(change.shown) is cancelled already")
     }
 }
 

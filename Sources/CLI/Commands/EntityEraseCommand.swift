@@ -11,13 +11,19 @@ struct EntityEraseCommand: ParsableCommand {
         discussion: """
             Its key is destroyed: no copy of the store made without the keyring can be read any more. Then its \
             names, index and bytes go. The receipt says when, how many events, which key, and which recorded \
-            copies of the keyring still open it elsewhere; `audit verify-receipt` checks it without the store.
+            copies of the keyring still have it elsewhere; `audit verify-receipt` checks it without the store.
+
+            Such a copy is opened by the root keys of its time. --rotate-root replaces the root key in use, then \
+            erases: copies made before are opened by replaced root keys alone, unless a slot is kept, and are \
+            useless once those keys are destroyed everywhere. Here only the file STORE.key is overwritten, if it \
+            was the key in use. All else is yours to destroy.
 
             On a terminal the name is asked for again; elsewhere --yes is needed.
 
             Examples:
               eventstore entity erase events example.org --reason 'request of 23 November'
               eventstore entity erase events example.org --yes --receipt erased.json
+              eventstore entity erase events example.org --yes --rotate-root --drop-others
             """)
 
     @OptionGroup var access: StoreAccess
@@ -34,11 +40,13 @@ struct EntityEraseCommand: ParsableCommand {
     @Flag(help: "Do not ask.")
     var yes = false
 
+    @OptionGroup(title: "Root key") var root: RootReplacementOptions
+
     @OptionGroup var format: FormatOptions
     @OptionGroup var quietness: QuietOptions
 
     func run() throws {
-        let session = try access.session()
+        var session = try access.session()
         if !yes, Passphrase.canAsk {
             let entity = try session.entity(name)
             Diagnostics.line(
@@ -48,6 +56,11 @@ struct EntityEraseCommand: ParsableCommand {
         let file = try receipt.map { try ResultFile(making: $0) }
         let report: ErasureReport
         do {
+            if root.rotateRoot {
+                // Nothing is replaced for an entity that is not there.
+                _ = try session.entity(name)
+                session = try RootReplacement(options: root, quiet: quietness.quiet).run(session)
+            }
             let result = try session.perform(.eraseEntity(name: name, reason: reason), onEntity: name)
             guard case .erased(let erased) = result else { throw CLIFailure.oddAnswer }
             report = erased
@@ -70,8 +83,8 @@ struct EntityEraseCommand: ParsableCommand {
                 "erased '\(TextLayout.harmless(name))': \(TextLayout.grouped(report.events)) events, unreadable after "
                     + "\(TextLayout.decimal(report.unreadableSeconds * 1000, 0)) ms, "
                     + "\(TextLayout.bytes(report.bytesFreed)) freed")
-            for path in ReceiptText.outliving(signed) {
-                Diagnostics.line("a copy of the keyring still opens its data where that was copied: \(path)")
+            for copy in ReceiptText.outliving(signed) {
+                Diagnostics.line("a copy of the keyring still has its key, for data that was copied: \(copy)")
             }
         }
     }
@@ -165,10 +178,12 @@ package enum ReceiptText {
         ]
     }
 
-    /// Recorded copies of the keyring that still have the key, with when they were made.
+    /// Recorded copies of the keyring that still have the key, with when they were made, and whether all root keys of
+    /// the store were replaced since.
     package static func outliving(_ receipt: SignedText) -> [String] {
         (receipt.facts["keyBackups"] as? [[String: Any]] ?? []).map { copy in
-            TextLayout.harmless("\(copy["path"] ?? "?") of \(copy["time"] ?? "?")")
+            let roots = copy["rootKeys"] as? String == "replaced" ? ", opened by replaced root keys alone" : ""
+            return TextLayout.harmless("\(copy["path"] ?? "?") of \(copy["time"] ?? "?")") + roots
         }
     }
 }

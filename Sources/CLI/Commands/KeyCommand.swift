@@ -16,10 +16,11 @@ struct KeyCommand: ParsableCommand {
               eventstore key backup events /media/safe/events.keyring --keep
               eventstore key add events --new-passphrase-file emergency.txt
               eventstore key rotate-root events --new-key-file new.key
+              eventstore key rotate-entity events example.org --at-once
             """,
         subcommands: [
             KeyStatusCommand.self, KeyAddCommand.self, KeyRemoveCommand.self, KeyRotateRootCommand.self,
-            KeyRotateMasterCommand.self, KeyBackupCommand.self,
+            KeyRotateMasterCommand.self, KeyRotateEntityCommand.self, KeyBackupCommand.self,
         ])
 }
 
@@ -78,6 +79,8 @@ struct OtherSlotOptions: ParsableArguments {
 
     @Flag(help: "Shut out all slots whose keys are not given.")
     var dropOthers = false
+
+    var isGiven: Bool { !keepKeyFile.isEmpty || !keepPassphraseFile.isEmpty || dropOthers }
 
     func sources() throws -> [KeySource] {
         try (keepKeyFile.map { .keyFile($0) } + keepPassphraseFile.map { .passphraseFile($0) })

@@ -119,6 +119,9 @@ package enum KeyReport {
                 shown: backup.map { words($0, status, times) } ?? "none"),
             ReportField("copies", .array(status.copies.map(json)), label: "", shown: nil),
             ReportField(
+                "oldKeys", .array(status.oldKeys.map(json)), label: "entities with old keys in use",
+                shown: TextLayout.grouped(status.oldKeys.count)),
+            ReportField(
                 "tombstones",
                 .array(
                     status.tombstones.map { .object([("key", .string($0.id)), ("erased", .integer($0.erasedMs))]) }),
@@ -155,6 +158,7 @@ package enum KeyReport {
         .object([
             ("path", .string(copy.path)), ("time", .time(copy.timeMs)),
             ("generation", .int(Int(clamping: copy.generation))), ("entitiesMissing", .int(copy.entitiesMissing)),
+            ("rootKeysReplaced", .bool(copy.rootKeysReplaced)),
         ])
     }
 
@@ -166,7 +170,7 @@ package enum KeyReport {
                 slots.add([slot.id, slot.kind.rawValue, times.rfc3339(slot.createdMs)].map { TableCell(text: $0) })
                 ?? ""
         }
-        text += slots.finish()
+        text += slots.finish() + table(status.oldKeys, terminal: terminal)
         guard !status.copies.isEmpty else { return text }
         var copies = TableLayout(columns: ["copy", "made", "generation", "lacks entities"], terminal: terminal)
         text += "\n"

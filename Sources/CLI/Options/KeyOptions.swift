@@ -33,15 +33,15 @@ struct KeyOptions: ParsableArguments {
         let asked = keyring ?? store
         if passphrase { return .passphrase(try Passphrase.ask("Passphrase of \(asked): ")) }
         if let explicit = explicitSource() { return try KeyOptions.checked(explicit) }
-        let beside = KeyOptions.fileBeside(store)
-        if FileManager.default.fileExists(atPath: beside) { return .keyFile(beside) }
+        if let beside = try KeyFileBeside.settled(store) { return .keyFile(beside) }
         guard FileManager.default.fileExists(atPath: asked) else {
             throw CLIFailure(code: "not-found", message: "no \(keyring == nil ? "store" : "keyring") at \(asked)")
         }
         if Passphrase.canAsk { return .passphrase(try Passphrase.ask("Passphrase of \(asked): ")) }
         throw CLIFailure(
             code: "not-found",
-            message: "no key: \(beside) is not there; give --key-file, --passphrase-file, --key-env or --key-command, "
+            message:
+                "no key: \(KeyOptions.fileBeside(store)) is not there; give --key-file, --passphrase-file, --key-env or --key-command, "
                 + "or set EVENTSTORE_KEY_FILE, EVENTSTORE_PASSPHRASE_FILE or EVENTSTORE_KEY_COMMAND")
     }
 

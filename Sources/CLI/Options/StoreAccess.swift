@@ -65,9 +65,11 @@ struct StoreSession {
     }
 
     /// The same for an operation on one entity: a name that is not there fails with near ones.
-    func perform(_ operation: StoreOperation, onEntity name: String) throws -> OperationResult {
+    func perform(
+        _ operation: StoreOperation, onEntity name: String, progress: (@Sendable (Double) -> Void)? = nil
+    ) throws -> OperationResult {
         do {
-            return try perform(operation)
+            return try perform(operation, progress: progress)
         } catch let error as EventStoreError where error.code == .notFound {
             let near = (try? nearEntities(name)) ?? []
             throw CLIFailure(error, context: EntityHint.lines(near))

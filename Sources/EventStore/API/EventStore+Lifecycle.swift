@@ -42,21 +42,26 @@ extension BlockingEventStore {
         try atTheDoor { () throws(Fault) in try engine.setPlan(name, plan: plan, days: days, reason: reason) }
     }
 
-    /// Refuses further writes of an entity.
-    public func suspendEntity(_ name: String, reason: String? = nil) throws(EventStoreError) {
+    /// Refuses further writes of an entity. Returns whether anything changed: one that is suspended already stays so,
+    /// and nothing is recorded. Throws `wrong-state` for a cancelled one.
+    @discardableResult
+    public func suspendEntity(_ name: String, reason: String? = nil) throws(EventStoreError) -> Bool {
         try atTheDoor { () throws(Fault) in try engine.suspend(name, reason: reason) }
     }
 
-    /// Lets a suspended or cancelled entity write again.
-    public func resumeEntity(_ name: String, reason: String? = nil) throws(EventStoreError) {
+    /// Lets a suspended or cancelled entity write again. Returns whether anything changed.
+    @discardableResult
+    public func resumeEntity(_ name: String, reason: String? = nil) throws(EventStoreError) -> Bool {
         try atTheDoor { () throws(Fault) in try engine.resume(name, reason: reason) }
     }
 
     /// Refuses further writes; the data can be exported until it has lived out its retention, or until `eraseAfterMs`
-    /// from now, then the entity is erased. Throws `invalid` when data kept for ever is given no time.
+    /// from now, then the entity is erased. Of an entity that is cancelled already a time given is set anew. Returns
+    /// whether anything changed. Throws `invalid` when data kept for ever is given no time.
+    @discardableResult
     public func cancelEntity(
         _ name: String, eraseAfterMs: Int64? = nil, reason: String? = nil
-    ) throws(EventStoreError) {
+    ) throws(EventStoreError) -> Bool {
         try atTheDoor { () throws(Fault) in try engine.cancel(name, eraseAfterMs: eraseAfterMs, reason: reason) }
     }
 

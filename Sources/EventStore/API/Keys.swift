@@ -26,6 +26,18 @@ public struct KeyBackupInfo: Codable, Sendable, Hashable {
     public var generation: UInt64
     /// Entities whose key it does not have.
     public var entitiesMissing: Int
+    /// Whether all root keys of the store were replaced since it was made, none kept: it is opened by earlier ones alone.
+    public var rootKeysReplaced = false
+}
+
+/// Keys an entity had before the one it has, that something is still sealed under.
+public struct OldKeyUse: Codable, Sendable, Hashable {
+    public var entity: String
+    /// As receipts name them, oldest first.
+    public var keys: [String]
+    /// Segments that have to be written anew before the keys can be destroyed, and their bytes.
+    public var segments: Int
+    public var bytes: Int
 }
 
 /// The mark of a key that was erased.
@@ -52,6 +64,24 @@ public struct KeyStatus: Codable, Sendable {
     public var copies: [KeyBackupInfo] = []
     /// Oldest first.
     public var tombstones: [ErasedKey] = []
+    /// Keys of entities that were replaced and are still needed, by name of the entity.
+    public var oldKeys: [OldKeyUse] = []
+}
+
+/// What giving entities new keys did.
+public struct EntityKeyReport: Codable, Sendable {
+    /// Entities that have a new key.
+    public var entities = 0
+    /// Segments that were written anew at once.
+    public var segmentsRewritten = 0
+    /// Old keys that exist no longer in the keyring and its configured copy.
+    public var keysDestroyed = 0
+    /// Old keys of these entities that are in the keyring still.
+    public var keysLeft = 0
+    /// Segments that are still under old keys of these entities, and their bytes: compaction writes them anew.
+    public var segmentsLeft = 0
+    public var bytesLeft = 0
+    public var seconds = 0.0
 }
 
 /// What a rotation of root or master key did.
@@ -79,6 +109,8 @@ public struct PreparedKeys: Codable, Sendable {
 public enum KeyOperation: Codable, Sendable {
     case apply(PreparedKeys)
     case removeSlot(id: String)
+    /// New keys for entities (`nil`: all); `now` seals at once anew what is under the old ones.
+    case rotateEntities(names: [String]?, now: Bool)
     case backUp(path: String)
     case setBackupPath(String?)
 }
@@ -88,6 +120,7 @@ public enum KeyResult: Codable, Sendable {
     case done
     case slotAdded(id: String)
     case rotated(KeyRotationReport)
+    case entitiesRotated(EntityKeyReport)
     /// The generation of the copy.
     case backedUp(generation: UInt64)
 }
@@ -152,6 +185,27 @@ extension BlockingEventStore {
         return report
     }
 
+    /// Gives entities new keys, durable when it returns: what is stored from now on is sealed under them. What is under
+    /// the old keys goes on being read; it is sealed anew when its segments are merged (``compact(progress:)``
+    /// merges all of them), and an old key is destroyed when nothing is under it any more.
+    ///
+    /// A copy of the data that was made before is opened by a copy of the keyring that has the old keys, and by no other.
+    ///
+    /// - Parameters:
+    ///   - names: the entities; `nil` is all.
+    ///   - now: writes the segments that are under the old keys anew at once. Costs what compacting them does: all
+    ///     entities in them are written.
+    /// - Throws: `not-found`, `key-backup` when the configured copy of the keys cannot be written (nothing is changed
+    ///   then).
+    @discardableResult
+    public func rotateEntityKeys(
+        _ names: [String]?, now: Bool = false, progress: (@Sendable (Double) -> Void)? = nil
+    ) throws(EventStoreError) -> EntityKeyReport {
+        let result = try perform(.rotateEntities(names: names, now: now), progress: progress)
+        guard case .entitiesRotated(let report) = result else { preconditionFailure("a rotation reports") }
+        return report
+    }
+
     /// Writes a copy of the keyring, mode 0600, whole or not at all, and remembers it: receipts of erasures list it
     /// when it outlives them. It is opened by the root keys of now.
     ///
@@ -172,12 +226,18 @@ extension BlockingEventStore {
     }
 
     /// Carries out a change of keys in this process, which has the store open for writing.
-    public func perform(_ operation: KeyOperation) throws(EventStoreError) -> KeyResult {
-        try atTheDoor { () throws(Fault) in try carryOut(operation) }
+    public func perform(
+        _ operation: KeyOperation, progress: (@Sendable (Double) -> Void)? = nil
+    ) throws(EventStoreError) -> KeyResult {
+        try atTheDoor { () throws(Fault) in try carryOut(operation, progress) }
     }
 
-    private func carryOut(_ operation: KeyOperation) throws(Fault) -> KeyResult {
+    private func carryOut(
+        _ operation: KeyOperation, _ progress: (@Sendable (Double) -> Void)?
+    ) throws(Fault) -> KeyResult {
         switch operation {
+        case .rotateEntities(let names, let now):
+            return .entitiesRotated(try engine.rotateEntityKeys(names, now: now, progress: progress))
         case .apply(let prepared):
             switch prepared.content {
             case .slot(let slot): return .slotAdded(id: try engine.addKeySlot(slot).hexText)
@@ -227,6 +287,14 @@ extension PreparedKeys {
         at path: String, key: KeySource, keeping: [KeySource] = [], droppingOthers: Bool = false
     ) throws(EventStoreError) -> PreparedKeys {
         try KeyPreparation(path, key).master(keeping: [key] + keeping, droppingOthers)
+    }
+
+    /// Whether a key opens the keyring of a store as it is now. Cheap but for a passphrase.
+    public static func opens(_ path: String, key: KeySource) -> Bool {
+        let (environment, files) = (Environment(), StoreFiles(root: path))
+        let secret = try? key.secret(environment)
+        guard let secret else { return false }
+        return (try? Keyring.open(path: files.keyring, environment: environment, secret: secret)) != nil
     }
 
     static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }

@@ -31,6 +31,8 @@ public enum StoreOperation: Codable, Sendable {
 /// What an operation gives back.
 public enum OperationResult: Codable, Sendable {
     case done
+    /// It was so already; nothing was written.
+    case unchanged
     case swept(SweepReport)
     case erased(ErasureReport)
     case compacted(CompactReport)
@@ -108,17 +110,19 @@ extension BlockingEventStore {
         case .setEntityPlan(let name, let plan, let days, let reason):
             try setPlan(ofEntity: name, plan: plan, days: days, reason: reason)
         case .renameEntity(let name, let new, let reason): try renameEntity(name, to: new, reason: reason)
-        case .suspendEntity(let name, let reason): try suspendEntity(name, reason: reason)
-        case .resumeEntity(let name, let reason): try resumeEntity(name, reason: reason)
+        case .suspendEntity(let name, let reason):
+            return try suspendEntity(name, reason: reason) ? .done : .unchanged
+        case .resumeEntity(let name, let reason):
+            return try resumeEntity(name, reason: reason) ? .done : .unchanged
         case .cancelEntity(let name, let eraseAfterMs, let reason):
-            try cancelEntity(name, eraseAfterMs: eraseAfterMs, reason: reason)
+            return try cancelEntity(name, eraseAfterMs: eraseAfterMs, reason: reason) ? .done : .unchanged
         case .eraseEntity(let name, let reason): return .erased(try eraseEntity(name, reason: reason))
         case .setPlan(let plan): try setPlan(plan)
         case .sweep(let dryRun, let confirmed): return .swept(try sweep(dryRun: dryRun, confirmed: confirmed))
         case .setPolicy(let json): try setPolicy(json: json)
         case .compact: return .compacted(try compact(progress: progress))
         case .flush: try flush()
-        case .keys(let operation): return .keys(try perform(operation))
+        case .keys(let operation): return .keys(try perform(operation, progress: progress))
         case .backup(let directory, let options):
             return .backedUp(try backup(to: directory, options: options, progress: progress))
         case .recordExport(let record): try atTheDoor { () throws(Fault) in try engine.record(record) }

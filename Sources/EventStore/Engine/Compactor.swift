@@ -26,9 +26,26 @@ extension StoreEngine {
         try flush()
         let before = lane.published.withLock { $0.segments }
         report.segmentsBefore = before.all.count
+        let underOldKeys = try segmentsUnderOldKeys()
         let partitions = Dictionary(grouping: before.all) { $0.info.partitionStart }.values
-            .filter { StoreEngine.needsMerge($0) }
+            .filter { handles in
+                StoreEngine.needsMerge(handles) || handles.contains { underOldKeys.contains($0.info.number) }
+            }
             .sorted { $0[0].info.partitionStart < $1[0].info.partitionStart }
+        let damage = try mergeAll(partitions, lane, progress)
+        _ = try destroyOldKeys(lane)
+        try shrinkCatalog(lane)
+        if let damage { throw damage }
+        report.segmentsAfter = lane.published.withLock { $0.segments.all.count }
+        report.bytesAfter = try storeBytes()
+        report.seconds = (ContinuousClock.now - start) / .seconds(1)
+        return report
+    }
+
+    /// Merges segments, given by partition; returns the first damage met. With `compaction` held.
+    func mergeAll(
+        _ partitions: [[SegmentHandle]], _ lane: WriterLane, _ progress: (@Sendable (Double) -> Void)?
+    ) throws(Fault) -> Fault? {
         let done = Atomic<Int>(0)
         let damage = Mutex<Fault?>(nil)
         let threads = max(1, min(context.threads, context.memoryBudget / (128 << 20)))
@@ -44,12 +61,7 @@ extension StoreEngine {
             }
             progress?(Double(done.add(1, ordering: .relaxed).newValue) / Double(partitions.count))
         }
-        try shrinkCatalog(lane)
-        if let fault = damage.withLock({ $0 }) { throw fault }
-        report.segmentsAfter = lane.published.withLock { $0.segments.all.count }
-        report.bytesAfter = try storeBytes()
-        report.seconds = (ContinuousClock.now - start) / .seconds(1)
-        return report
+        return damage.withLock { $0 }
     }
 
     private static func needsMerge(_ handles: [SegmentHandle]) -> Bool {
@@ -206,7 +218,8 @@ extension StoreEngine {
         return written
     }
 
-    private func shrinkCatalog(_ lane: WriterLane) throws(Fault) {
+    /// Gives back what the catalog no longer needs, the bytes of deleted rows included.
+    func shrinkCatalog(_ lane: WriterLane) throws(Fault) {
         try lane.inTurn { () throws(Fault) in
             _ = try context.catalog.vacuumFreePages()
             _ = try context.catalog.checkpointAndTruncate()

@@ -260,7 +260,7 @@ final class JournalDecoder {
         do throws(Fault) {
             try stored.withMutableBytes { (stored) throws(Fault) in
                 try aad.withBytes { (aad) throws(Fault) in
-                    try sealer.openSection(entity: entity, aad: aad, box: box, into: stored)
+                    try sealer.openSection(entity: entity, keyID: keyID, aad: aad, box: box, into: stored)
                 }
             }
         } catch {

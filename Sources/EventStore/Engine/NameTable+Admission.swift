@@ -77,7 +77,7 @@ extension NameTable {
 
     /// Keys for new entities: in the ring and in its configured copy when it returns, both one write for all of them.
     /// If the copy cannot be written they are kept for the next try.
-    private func newKeys(_ count: Int) throws(Fault) -> [UInt64] {
+    func newKeys(_ count: Int) throws(Fault) -> [UInt64] {
         var ids = state.withLock { $0.spareKeyIDs }
         if ids.count < count { ids += try keyring.addEntityKeys(count - ids.count) }
         state.withLock { $0.spareKeyIDs = ids }
@@ -85,6 +85,9 @@ extension NameTable {
         state.withLock { $0.spareKeyIDs = Array(ids.dropFirst(count)) }
         return Array(ids.prefix(count))
     }
+
+    /// Keys that were drawn and are not used after all.
+    func takeBack(keys ids: [UInt64]) { state.withLock { $0.spareKeyIDs += ids } }
 
     /// What the entities' plans and states let in.
     private func noteLives(_ batch: RowBatch, _ admission: inout NameAdmission) {

@@ -25,6 +25,37 @@ extension NameTable {
         state.withLock { $0.entities.replace(entity, with: Array(name.utf8)) }
     }
 
+    /// The record and the held names of an entity under another key; nothing is changed here before `rekeyed` is called.
+    func rekeying(
+        _ record: EntityRecord, to keyID: UInt64, _ holders: [NameHolder]
+    ) throws(Fault) -> (record: EntityRecord, holders: [NameHolder]) {
+        let (old, new) = (try keyring.entityKey(record.keyID), try keyring.entityKey(keyID))
+        func resealed(_ box: [UInt8], _ aad: [UInt8]) throws(Fault) -> [UInt8] {
+            try SealedValue.seal(try SealedValue.open(box, key: old, aad: aad), key: new, aad: aad, environment)
+        }
+        var record = record
+        record.sealedName = try resealed(record.sealedName, NameSealing.entity(record.number))
+        record.keyID = keyID
+        var renewed: [NameHolder] = []
+        for var holder in holders {
+            guard let kind = StoredNameKind(rawValue: holder.kind) else {
+                throw Fault(.damaged, "the catalog has a name of unknown kind \(holder.kind)")
+            }
+            holder.sealed = try resealed(holder.sealed, NameSealing.holder(kind, holder.name, record.number))
+            renewed.append(holder)
+        }
+        return (record, renewed)
+    }
+
+    /// An entity has another key from now on. With the lane held, after the commit.
+    func rekeyed(_ entity: UInt32, to keyID: UInt64) {
+        state.withLock { state in
+            state.retired[state.keyIDs[Int(entity)]] = entity
+            state.keyIDs[Int(entity)] = keyID
+        }
+        noteKeyChange()
+    }
+
     /// Adds an entity before it has any events. Its record waits for the next commit; the key is durable.
     func add(entity name: String, plan: String) throws(Fault) -> UInt32 {
         let batch = RowBatch()

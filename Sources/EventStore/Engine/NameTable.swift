@@ -103,6 +103,8 @@ final class NameTable: Sendable {
         var heldTypes: [UInt32: Int] = [:]
         /// Keys that are in the ring and that no entity has: their copy could not be written.
         var spareKeyIDs: [UInt64] = []
+        /// Keys that entities had before, by id, the destroyed ones included.
+        var retired: [UInt64: UInt32] = [:]
     }
 
     let keyring: Keyring
@@ -112,6 +114,8 @@ final class NameTable: Sendable {
     let sharedMin: Int
     let defaultPlan: String
     let state = Guarded(State())
+    /// Counts entities that got another key.
+    private let keyChangesCount = Atomic<Int>(0)
 
     init(
         keyring: Keyring, keyBackups: KeyBackupKeeper, environment: Environment, settings: CatalogSettings,
@@ -134,6 +138,10 @@ final class NameTable: Sendable {
         }
         return id
     }
+
+    var keyChanges: Int { keyChangesCount.load(ordering: .acquiring) }
+    func noteKeyChange() { keyChangesCount.add(1, ordering: .acquiringAndReleasing) }
+    func entity(ofRetired keyID: UInt64) -> UInt32? { state.withLock { $0.retired[keyID] } }
 
     func number(ofEntity name: String) -> UInt32? { lookUp(name) { $0.entities.number($1) } }
     func number(ofType name: String) -> UInt32? { lookUp(name) { $0.types.number($1) } }
@@ -219,9 +227,11 @@ extension NameTable {
         let entities = try reader.entities()
         let names = try reader.names()
         let holders = try reader.holders()
+        let retired = try reader.retiredKeys().map { ($0.id, $0.entity) }
         try lives.load(reader, entities)
         try state.withLock { (state) throws(Fault) in
             let context = XAESContext()
+            state.retired = Dictionary(retired) { first, _ in first }
             for record in entities {
                 if Int(record.number) >= state.entities.count {
                     try load(record, context, &state)

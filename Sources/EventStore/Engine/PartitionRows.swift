@@ -181,6 +181,6 @@ extension CatalogSegmentEntity {
         self.init(
             entity: entry.entity, rows: entry.rows, minTime: entry.minTime, maxTime: entry.maxTime,
             headOffset: entry.headOffset, headLength: entry.headLength,
-            types: entry.types)
+            types: entry.types, keyID: entry.keyID)
     }
 }

@@ -142,7 +142,7 @@ extension SegmentEntityEntry {
         self.init(
             entity: row.entity, rows: row.rows, minTime: row.minTime, maxTime: row.maxTime,
             headOffset: row.headOffset, headLength: row.headLength,
-            types: row.types)
+            types: row.types, keyID: row.keyID)
     }
 }
 

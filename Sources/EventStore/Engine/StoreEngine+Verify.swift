@@ -154,7 +154,9 @@ private struct StoreCheck: Sendable {
                 part.events = handle.info.rows
                 return part
             }
-            let found = SegmentVerifier.verify(reader, sealer: sealer, gone: gone)
+            let keys = try handle.entries(context.catalog).map { ($0.entity, $0.keyID) }
+            let found = SegmentVerifier.verify(
+                reader, sealer: sealer, gone: gone, keys: Dictionary(keys) { first, _ in first })
             part.blocks = found.blocks
             part.events = found.rows
             part.holes = found.findings.map { hole($0, handle) }

@@ -251,6 +251,7 @@ extension StoreEngine {
         try engine.adoptKeyBackups()
         try engine.recordKeyringAhead(of: generation)
         try engine.finishErasures()
+        try engine.finishDestroyingOldKeys()
         try engine.finishDestroying()
         engine.startControl()
         return engine

@@ -18,7 +18,10 @@ final class StoreSealer: BlockSealer {
     @exclusivity(unchecked) private var denseKeys: [EntityKey?] = []
     private var keys: [UInt32: EntityKey] = [:]
     private static let denseMax = 1 << 16
+    /// Keys that entities had before, by id.
+    private var olderKeys: [UInt64: (entity: UInt32, key: SecretKey)] = [:]
     private var keyringGeneration: UInt64
+    private var keyChanges: Int
     /// Random bytes for nonces, drawn for many at a time: each is used once, and a nonce is no secret.
     private var pool: [UInt8] = []
     private var poolUsed = 0
@@ -28,14 +31,18 @@ final class StoreSealer: BlockSealer {
         self.names = names
         directoryKey = names.keyring.subkey(.footers)
         keyringGeneration = names.keyring.generation
+        keyChanges = names.keyChanges
     }
 
-    /// Drops the keys it remembers if the keyring was rewritten since: called before each query and each
-    /// group of blocks, so that an erased entity's key goes from here too.
+    /// Drops the keys it remembers if the keyring was rewritten since, or an entity got another key: called before each
+    /// query and each group of blocks, so that an erased entity's key goes from here too. An older key of an entity
+    /// that is there stays, so that who reads what was replaced meanwhile can finish.
     func refresh() {
-        let generation = names.keyring.generation
-        guard generation != keyringGeneration else { return }
+        let (generation, changes) = (names.keyring.generation, names.keyChanges)
+        guard generation != keyringGeneration || changes != keyChanges else { return }
         keyringGeneration = generation
+        keyChanges = changes
+        olderKeys = olderKeys.filter { (try? names.keyID($0.value.entity)) != nil }
         denseKeys = []
         keys = [:]
         context.forget()
@@ -65,16 +72,40 @@ final class StoreSealer: BlockSealer {
         return found
     }
 
+    /// A key of an entity, the one it has or one it had.
+    private func secretKey(_ entity: UInt32, _ keyID: UInt64) throws(Fault) -> SecretKey {
+        let current = try entityKey(entity)
+        return current.id == keyID ? current.key : try olderKey(entity, keyID)
+    }
+
+    @inline(never)
+    private func olderKey(_ entity: UInt32, _ keyID: UInt64) throws(Fault) -> SecretKey {
+        if let known = olderKeys[keyID], known.entity == entity { return known.key }
+        do throws(Fault) {
+            let found = try names.keyring.entityKey(keyID)
+            olderKeys[keyID] = (entity, found)
+            return found
+        } catch {
+            guard error.code == .notFound else { throw error }
+            // Whoever reads takes a new snapshot, as for a segment that was merged away.
+            throw Fault(
+                .notFound, "the key of this part was replaced and destroyed, or the keyring is not of this data",
+                at: .init(entity: entity))
+        }
+    }
+
     /// Whether a key is gone for good, or about to be.
     func isErased(_ keyID: UInt64) -> Bool {
-        names.keyring.tombstone(keyID) != nil || names.lives.records.contains { $0.keyID == keyID && $0.isErased }
+        if names.keyring.tombstone(keyID) != nil { return true }
+        if let entity = names.entity(ofRetired: keyID) { return names.lives.record(entity)?.isErased ?? false }
+        return names.lives.records.contains { $0.keyID == keyID && $0.isErased }
     }
 
     func entityKeyID(_ entity: UInt32) throws(Fault) -> UInt64 { try entityKey(entity).id }
 
     private func secret(_ key: PackKey) throws(Fault) -> SecretKey {
         switch key {
-        case .entity(let entity): return try entityKey(entity).key
+        case .entity(let entity, let keyID): return try secretKey(entity, keyID)
         case .directory: return directoryKey
         case .vocabulary:
             guard let vocabularyKey else { throw Fault(.damaged, "a vocabulary pack before its key") }
@@ -124,9 +155,17 @@ final class StoreSealer: BlockSealer {
     }
 
     func openSection(
-        entity: UInt32, aad: UnsafeRawBufferPointer, box: UnsafeRawBufferPointer,
+        entity: UInt32, keyID: UInt64, aad: UnsafeRawBufferPointer, box: UnsafeRawBufferPointer,
         into target: UnsafeMutableRawBufferPointer
     ) throws(Fault) {
-        try context.openBox(key: try entityKey(entity).key, aad: aad, box: box, into: target)
+        let key: SecretKey
+        do throws(Fault) {
+            key = try secretKey(entity, keyID)
+        } catch {
+            // No journal outlives the keys of its sections: it is flushed before one is destroyed.
+            guard error.code == .notFound else { throw error }
+            throw Fault(.tampered, "a journal section names a key its entity never had")
+        }
+        try context.openBox(key: key, aad: aad, box: box, into: target)
     }
 }

@@ -161,26 +161,36 @@ struct Restoration {
         let (records, receipts) = try catalog.read { (reader) throws(Fault) in
             (try reader.entities(), try reader.receipts())
         }
+        let (retired, parts) = try catalog.read { (reader) throws(Fault) in
+            (try reader.retiredKeys(), try reader.partKeys())
+        }
         let held = Set(ring.entityKeyIDs())
         var tombstones: [KeyTombstone] = []
-        for record in records where record.life == .erased && held.contains(record.keyID) {
+        for record in records where record.life == .erased {
+            let keys = [record.keyID] + retired.filter { $0.entity == record.number }.map(\.id)
+            guard !held.isDisjoint(with: keys) else { continue }
             let receipt = receipts.last { $0.entity == record.number }
-            tombstones.append(tombstone(record, sha256(receipt?.body ?? [])))
+            tombstones += keys.map { tombstone($0, sha256(receipt?.body ?? [])) }
         }
         report.keysDestroyed = tombstones.count
         let readable = records.filter { !$0.isErased }
         let erased = readable.filter { ring.tombstone($0.keyID) != nil }
-        let lost = readable.filter { !held.contains($0.keyID) && ring.tombstone($0.keyID) == nil }
+        // Either key: that of what came since a rotation, or that of what was there before it.
+        let lostParts = Set(parts.filter { !held.contains($0.keyID) }.map(\.entity))
+        let lost = readable.filter { record in
+            ring.tombstone(record.keyID) == nil && (!held.contains(record.keyID) || lostParts.contains(record.number))
+        }
         report.entitiesErased = erased.count
         report.entitiesUnreadable = lost.map { Int($0.number) }
         guard lost.isEmpty || options.force else {
             let numbers = lost.prefix(10).map { "\($0.number)" }.joined(separator: ", ") + (lost.count > 10 ? " …" : "")
             throw Fault(
                 .notFound,
-                "the keyring is older than the backup: it lacks the keys of \(lost.count) entities (number \(numbers)); "
-                    + "give a newer copy, or force to restore the others without them")
+                "the keyring lacks keys of \(lost.count) entities (number \(numbers)): it is older than the backup, or "
+                    + "their keys were rotated since the backup; give the copy of the keyring that belongs to it, or "
+                    + "force to restore the others without them")
         }
-        tombstones += lost.map { tombstone($0, sha256(Array("restored without its key".utf8))) }
+        tombstones += lost.map { tombstone($0.keyID, sha256(Array("restored without its key".utf8))) }
         try ring.mergeTombstones(tombstones)
         var change = try catalog.read { (reader) throws(Fault) -> CatalogChange in
             var dropping = try CatalogDropping(reader)
@@ -207,8 +217,8 @@ struct Restoration {
         return [name: try SealedValue.seal([UInt8](encoded), key: ring.subkey(.names), aad: aad, environment)]
     }
 
-    private func tombstone(_ record: EntityRecord, _ reference: [UInt8]) -> KeyTombstone {
-        KeyTombstone(id: record.keyID, erasedMs: environment.nowMs(), reference: reference)
+    private func tombstone(_ id: UInt64, _ reference: [UInt8]) -> KeyTombstone {
+        KeyTombstone(id: id, erasedMs: environment.nowMs(), reference: reference)
     }
 
     // MARK: Checking, and into place

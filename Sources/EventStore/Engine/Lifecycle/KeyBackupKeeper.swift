@@ -69,6 +69,9 @@ final class KeyBackupKeeper: Sendable {
     /// After a commit that did not carry the change.
     func takeBack(to before: KeyBackups) { note { $0 = before } }
 
+    /// All root keys were replaced, none kept: earlier copies have slots for none of those there are now.
+    func rootsReplaced(_ generation: UInt64) { note { $0.rootsReplacedGeneration = generation } }
+
     private func note(_ edit: (inout KeyBackups) -> Void) {
         state.withLock { state in
             edit(&state.backups)

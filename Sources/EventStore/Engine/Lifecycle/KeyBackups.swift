@@ -21,6 +21,13 @@ struct KeyBackups: Codable, Sendable, Equatable {
     var configuredTimeMs: Int64?
     /// Those nobody rewrites: made by hand, or once the configured one. Oldest first.
     var copies: [Copy] = []
+    /// Of the keyring when all its root keys were replaced last, none kept.
+    var rootsReplacedGeneration: UInt64?
+
+    /// Whether the copy is opened by no root key that opens the store now, unless one came back that was replaced.
+    func isBehindReplacedRoots(_ copy: Copy) -> Bool {
+        rootsReplacedGeneration.map { copy.generation < $0 } ?? false
+    }
 
     static let documentName = "key-backups"
 
@@ -63,12 +70,16 @@ extension StoreEngine {
         return try document(KeyBackups.documentName) ?? KeyBackups()
     }
 
-    /// Copies that still open one of the keys when the store no longer can: those that were made while it was there
+    /// Copies that have one of the keys when the store no longer has: those that were made while it was there
     /// and that nobody rewrites. The configured one is rewritten with the erasure.
-    func outlivingKeyBackups(_ keyIDs: [UInt64]) throws(Fault) -> [ReceiptText.KeyBackup] {
-        guard let made = keyIDs.compactMap({ context.keyring.entityKeyGeneration($0) }).min() else { return [] }
-        return try keyBackups().copies.filter { $0.generation >= made }
-            .map { ReceiptText.KeyBackup(path: $0.path, time: TimestampText.utc($0.timeMs)) }
+    func outlivingKeyBackups(_ keys: [RetiredKey]) throws(Fault) -> [ReceiptText.KeyBackup] {
+        guard let made = keys.map(\.generation).filter({ $0 > 0 }).min() else { return [] }
+        let backups = try keyBackups()
+        return backups.copies.filter { $0.generation >= made }.map { copy in
+            ReceiptText.KeyBackup(
+                path: copy.path, time: TimestampText.utc(copy.timeMs),
+                rootKeys: backups.isBehindReplacedRoots(copy) ? ReceiptText.replacedRoots : nil)
+        }
     }
 
     // MARK: Sealed documents

@@ -15,11 +15,16 @@ struct ReceiptText: Codable, Sendable {
     struct KeyBackup: Codable, Sendable {
         var path: String
         var time: String
+        /// `replaced` when all root keys of the store were replaced after the copy was made.
+        var rootKeys: String?
     }
+    static let replacedRoots = "replaced"
     var receipt = "eventstore erasure 1"
     var store: String
     var entity: UInt32
     var key: String
+    /// Keys the entity had before, oldest first.
+    var olderKeys: [String]?
     var erased: String
     var events: Int
     var chain: Chain

@@ -4,6 +4,11 @@ import EventStoreCatalog
 import EventStoreCore
 import Foundation
 
+extension Fault.Code {
+    /// A step in an entity's life that does not lead on from where it is.
+    static let wrongState = Fault.Code(rawValue: "wrong-state")
+}
+
 extension StoreEngine {
     private var lives: LifeTable { context.names.lives }
 
@@ -14,29 +19,32 @@ extension StoreEngine {
         return record
     }
 
-    /// Runs one change of an entity: what is committed with it is what `edit` leaves in the record.
+    /// Runs one change of an entity: what is committed with it is what `edit` leaves in the record. Returns whether that
+    /// is another than there was.
     private func change(
         _ name: String, _ operation: String, reason: String?, details: [String: String] = [:],
         _ edit: (inout EntityRecord) throws(Fault) -> Void
-    ) throws(Fault) {
+    ) throws(Fault) -> Bool {
         let lane = try writer()
         maintenance.lock()
         defer {
             maintenance.unlock()
             lane.announceFlush()
         }
-        try changeLocked(lane, name, operation, reason: reason, details: details, edit)
+        return try changeLocked(lane, name, operation, reason: reason, details: details, edit)
     }
 
     private func changeLocked(
         _ lane: WriterLane, _ name: String, _ operation: String, reason: String?, details: [String: String],
         _ edit: (inout EntityRecord) throws(Fault) -> Void
-    ) throws(Fault) {
+    ) throws(Fault) -> Bool {
         try lane.exclusively { () throws(Fault) in
             // Its record may still wait for its first commit.
             var record = try lifeRecord(name)
             let blindName = record.tag.hexText
+            let before = record
             try edit(&record)
+            guard record != before else { return false }
             var change = CatalogChange()
             change.updateEntities = [record]
             try lane.record(
@@ -46,6 +54,7 @@ extension StoreEngine {
                         details: details.isEmpty ? nil : details, actor: .own)
                 ], in: &change)
             _ = try lane.commit(change)
+            return true
         }
     }
 
@@ -90,7 +99,7 @@ extension StoreEngine {
     func rename(_ name: String, to new: String, reason: String?) throws(Fault) {
         let names = context.names
         var number: UInt32?
-        try change(name, "entity.rename", reason: reason) { (record) throws(Fault) in
+        _ = try change(name, "entity.rename", reason: reason) { (record) throws(Fault) in
             record = try names.renaming(record, to: new)
             number = record.number
         }
@@ -121,7 +130,8 @@ extension StoreEngine {
         var details: [String: String] = [:]
         if let plan { details["plan"] = plan }
         if let days { details["days"] = "\(days)" }
-        try changeLocked(lane, name, "entity.set-plan", reason: reason, details: details) { (record) throws(Fault) in
+        _ = try changeLocked(lane, name, "entity.set-plan", reason: reason, details: details) {
+            (record) throws(Fault) in
             if let plan {
                 record.plan = plan
                 record.days = 0
@@ -166,35 +176,35 @@ extension StoreEngine {
 
     // MARK: States
 
-    func suspend(_ name: String, reason: String?) throws(Fault) {
+    /// A step to the state an entity is in changes nothing and is not recorded; one that is no step from there throws
+    /// `wrong-state`. Returns whether anything changed.
+    func suspend(_ name: String, reason: String?) throws(Fault) -> Bool {
         try change(name, "entity.suspend", reason: reason) { (record) throws(Fault) in
-            guard record.life == .active else { throw StoreEngine.wrongState(name, record) }
+            guard record.life == .active || record.life == .suspended else {
+                throw StoreEngine.wrongState(name, record, "suspended")
+            }
             record.state = LifeState.suspended.rawValue
         }
     }
 
-    func resume(_ name: String, reason: String?) throws(Fault) {
+    func resume(_ name: String, reason: String?) throws(Fault) -> Bool {
         try change(name, "entity.resume", reason: reason) { (record) throws(Fault) in
-            guard record.life == .suspended || record.life == .cancelled else {
-                throw StoreEngine.wrongState(name, record)
-            }
             record.state = LifeState.active.rawValue
             record.eraseAtMs = 0
         }
     }
 
-    /// - Parameter eraseAfterMs: when to erase at the latest, from now; needed where data is kept for ever.
-    func cancel(_ name: String, eraseAfterMs: Int64?, reason: String?) throws(Fault) {
+    /// - Parameter eraseAfterMs: when to erase at the latest, from now; needed where data is kept for ever. Of an entity
+    ///   that is cancelled already it sets the moment anew.
+    func cancel(_ name: String, eraseAfterMs: Int64?, reason: String?) throws(Fault) -> Bool {
         if let eraseAfterMs, !(0...Int64(StoreEngine.daysMax) * Limits.msPerDay).contains(eraseAfterMs) {
             throw Fault(.invalid, "an entity is erased after 0 to \(StoreEngine.daysMax) days")
         }
         let now = context.environment.nowMs()
         let lives = lives
         let details = eraseAfterMs.map { ["erase-at": TimestampText.utc(now + $0)] } ?? [:]
-        try change(name, "entity.cancel", reason: reason, details: details) { (record) throws(Fault) in
-            guard record.life == .active || record.life == .suspended else {
-                throw StoreEngine.wrongState(name, record)
-            }
+        return try change(name, "entity.cancel", reason: reason, details: details) { (record) throws(Fault) in
+            if record.life == .cancelled, eraseAfterMs == nil { return }
             if eraseAfterMs == nil, lives.days(record) == 0 {
                 throw Fault(
                     .invalid, "the data of '\(name)' is kept for ever: say when to erase it, e.g. --erase-after 30d")
@@ -204,7 +214,9 @@ extension StoreEngine {
         }
     }
 
-    private static func wrongState(_ name: String, _ record: EntityRecord) -> Fault {
-        Fault(.invalid, "'\(name)' is \(record.life) already")
+    private static func wrongState(_ name: String, _ record: EntityRecord, _ wanted: String) -> Fault {
+        Fault(
+            .wrongState,
+            "'\(name)' is \(record.life) and cannot be \(wanted); `entity resume` makes it active first")
     }
 }

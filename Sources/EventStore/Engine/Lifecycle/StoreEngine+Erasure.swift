@@ -61,7 +61,8 @@ extension StoreEngine {
                     operation: "entity.erase", entity: record.number, blindName: record.tag.hexText, reason: reason,
                     details: ["events": "\(events)", "key": record.keyID.hexText], actor: actor)
             ], in: &change)
-        let receipt = try makeReceipt(record, events: events, after: change.addAudit)
+        let receipt = try makeReceipt(
+            record, try allKeys(of: record), events: events, after: change.addAudit)
         change.addReceipts = [receipt]
         _ = try lane.commit(change)
         context.names.forget(record.number)
@@ -72,14 +73,15 @@ extension StoreEngine {
     }
 
     private func makeReceipt(
-        _ record: EntityRecord, events: Int, after audit: [AuditRow]
+        _ record: EntityRecord, _ keys: [RetiredKey], events: Int, after audit: [AuditRow]
     ) throws(Fault) -> ReceiptRow {
         guard let link = audit.last else { preconditionFailure("an erasure is audited") }
         let text = ReceiptText(
             store: context.settings.storeID.hexText, entity: record.number, key: record.keyID.hexText,
+            olderKeys: keys.count > 1 ? keys.dropFirst().map(\.id.hexText) : nil,
             erased: TimestampText.utc(link.timeMs), events: events,
             chain: .init(number: link.number, mac: link.mac.hexText),
-            keyBackups: try outlivingKeyBackups([record.keyID]))
+            keyBackups: try outlivingKeyBackups(keys))
         let body = try text.encoded()
         return ReceiptRow(entity: record.number, timeMs: link.timeMs, body: body, signature: try sign(body))
     }
@@ -100,7 +102,8 @@ extension StoreEngine {
 
     /// Returns why the configured copy of the keys still has the key, if it does.
     private func destroyKey(_ record: EntityRecord, _ receipt: ReceiptRow) throws(Fault) -> Fault? {
-        try context.keyring.eraseEntityKey(record.keyID, reference: sha256(receipt.body))
+        try context.keyring.eraseEntityKeys(
+            try allKeys(of: record).map(\.id), reference: sha256(receipt.body))
         SealedValue.forgetKeys()
         return keyringChanged()
     }
@@ -130,9 +133,14 @@ extension StoreEngine {
         try adoptErasures(lane)
         let begun = context.names.lives.records.filter { $0.life == .erasing }
         // An older copy of the keyring was put back: what the catalog says is erased stays so.
-        let returned = context.names.lives.records.filter { record in
-            record.life == .erased && context.keyring.entityKeyGeneration(record.keyID) != nil
+        var returned: [(record: EntityRecord, keys: [UInt64])] = []
+        for record in context.names.lives.records where record.life == .erased {
+            returned.append((record, [record.keyID]))
         }
+        let retired = try context.catalog.read { (reader) throws(Fault) in try reader.retiredKeys() }
+        let retiredByEntity = Dictionary(grouping: retired) { $0.entity }
+        returned = returned.map { ($0.record, $0.keys + (retiredByEntity[$0.record.number] ?? []).map(\.id)) }
+            .filter { $0.keys.contains { context.keyring.entityKeyGeneration($0) != nil } }
         guard !begun.isEmpty || !returned.isEmpty else { return }
         let receipts = try context.catalog.read { (reader) throws(Fault) in try reader.receipts() }
         for record in begun {
@@ -142,9 +150,9 @@ extension StoreEngine {
             if let staleCopy = try destroyKey(record, receipt) { StoreLog.logger.error("\(staleCopy)") }
             try finishErasure(record, lane)
         }
-        for record in returned {
+        for (record, keys) in returned {
             let receipt = receipts.last { $0.entity == record.number }
-            try context.keyring.eraseEntityKey(record.keyID, reference: sha256(receipt?.body ?? []))
+            try context.keyring.eraseEntityKeys(keys, reference: sha256(receipt?.body ?? []))
             if let staleCopy = keyringChanged() { StoreLog.logger.error("\(staleCopy)") }
         }
         try dropJournal(lane)

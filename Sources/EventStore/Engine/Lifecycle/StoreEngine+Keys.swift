@@ -31,6 +31,7 @@ extension StoreEngine {
             let before = context.keyring.slots()
             let ids = try context.keyring.rotate(prepared)
             let dropped = before.filter { ids.contains($0.id) }
+            if isRoot, prepared.keepsNone { context.keyBackups.rootsReplaced(context.keyring.generation) }
             let details = ["slots": StoreEngine.list(context.keyring.slots()), "removed": StoreEngine.list(dropped)]
             return (dropped, details)
         }
@@ -160,7 +161,10 @@ extension StoreEngine {
         func missing(after generation: UInt64) -> Int {
             living.count { record in keyring.entityKeyGeneration(record.keyID).map { $0 > generation } ?? false }
         }
-        let used = Set(living.map(\.keyID))
+        let (retired, parts) = try context.catalog.read { (reader) throws(Fault) in
+            (try reader.retiredKeys(), try reader.partKeys())
+        }
+        let used = Set(living.map(\.keyID)).union(retired.map(\.id))
         let tombstones = keyring.tombstones().sorted { ($0.erasedMs, $0.id) < ($1.erasedMs, $1.id) }
         var status = KeyStatus()
         status.generation = keyring.generation
@@ -177,10 +181,29 @@ extension StoreEngine {
         status.copies = backups.copies.map { copy in
             KeyBackupInfo(
                 path: copy.path, timeMs: copy.timeMs, generation: copy.generation,
-                entitiesMissing: missing(after: copy.generation))
+                entitiesMissing: missing(after: copy.generation),
+                rootKeysReplaced: backups.isBehindReplacedRoots(copy))
         }
+        status.oldKeys = try oldKeys(retired, parts)
         status.tombstones = tombstones.map { ErasedKey(id: $0.id.hexText, erasedMs: $0.erasedMs) }
         return status
+    }
+}
+
+extension StoreEngine {
+    /// By entity: the keys it had before that are still in the keyring, and what is under them.
+    private func oldKeys(_ retired: [RetiredKey], _ parts: [PartUnderKey]) throws(Fault) -> [OldKeyUse] {
+        let ringed = retired.filter { context.keyring.entityKeyGeneration($0.id) != nil }
+        guard !ringed.isEmpty else { return [] }
+        let infos = Dictionary(try stored().segments.all.map { ($0.info.number, $0.info) }) { first, _ in first }
+        let partsByKey = Dictionary(grouping: parts) { $0.keyID }
+        return Dictionary(grouping: ringed) { $0.entity }.compactMap { entity, keys in
+            guard let name = context.names.entityName(entity) else { return nil }
+            let segments = Set(keys.flatMap { partsByKey[$0.id] ?? [] }.map(\.segment)).compactMap { infos[$0] }
+            return OldKeyUse(
+                entity: name, keys: keys.map(\.id.hexText), segments: segments.count,
+                bytes: segments.reduce(0) { $0 + $1.fileBytes })
+        }.sorted { $0.entity < $1.entity }
     }
 }
 
