@@ -42,6 +42,7 @@ package struct CatalogChange: Sendable {
     /// Sealed documents by name, replaced as a whole; empty bytes remove one.
     package var setDocuments: [String: [UInt8]] = [:]
     package var tallies: [EntityTally] = []
+    package var arrivals: [EntityArrivals] = []
     /// Entities whose tallies and batch answers are forgotten.
     package var forgetEntities: [UInt32] = []
 

@@ -103,7 +103,14 @@ enum CatalogSchema {
           segment INTEGER NOT NULL, entity INTEGER NOT NULL, rows INTEGER NOT NULL, ranges BLOB NOT NULL,
           freed INTEGER NOT NULL, PRIMARY KEY (segment, entity)) WITHOUT ROWID
         """,
+        arrived,
     ]
+
+    /// Written only where a day's budget is set; catalogs of version 2 made before it existed get it then.
+    static let arrived = """
+        CREATE TABLE IF NOT EXISTS arrived (
+          entity INTEGER PRIMARY KEY, day INTEGER NOT NULL, events INTEGER NOT NULL, bytes INTEGER NOT NULL)
+        """
 
     /// Version 1 to version 2, within the transaction of the caller.
     static let upgradeFromFirst =

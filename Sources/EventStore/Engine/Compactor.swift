@@ -45,6 +45,7 @@ extension StoreEngine {
             progress?(Double(done.add(1, ordering: .relaxed).newValue) / Double(partitions.count))
         }
         try shrinkCatalog(lane)
+        madeRoom(lane)
         if let fault = damage.withLock({ $0 }) { throw fault }
         report.segmentsAfter = lane.published.withLock { $0.segments.all.count }
         report.bytesAfter = try storeBytes()
@@ -127,7 +128,7 @@ extension StoreEngine {
         try lane.inTurn { () throws(Fault) in
             var change = CatalogChange()
             change.removeSegments = handles.map(\.info.number)
-            _ = try lane.commit(change)
+            _ = try lane.commit(change, urgent: true)
         }
     }
 

@@ -22,6 +22,8 @@ struct ReadContext: Sendable {
     /// Columns that queries read before.
     let columnCache: ColumnCache
     let zones: any ZoneSource
+    /// Whether the store may grow.
+    let room: StoreRoom
     /// What segment files written now carry; drawn anew by each writer.
     var incarnation: UInt64 = 0
 

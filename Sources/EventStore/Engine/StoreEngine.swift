@@ -198,8 +198,16 @@ extension StoreEngine {
         let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
         let lock = open.mode == .readWrite ? try takeLock(files, environment) : nil
         do throws(Fault) {
-            let catalog = try Catalog.open(path: files.catalog, mode: lock == nil ? .reader : .writer)
-            return try assemble(files, catalog, keyring, lock, open, environment, source)
+            let room = StoreRoom(files, environment)
+            guard lock != nil else {
+                let catalog = try Catalog.open(path: files.catalog, mode: .reader)
+                return try assemble(files, catalog, keyring, nil, open, environment, source, room)
+            }
+            // On a full disk a store still has to open, for retention and erasure.
+            let catalog = try room.reserve.assisting { () throws(Fault) in
+                try Catalog.open(path: files.catalog, mode: .writer)
+            }
+            return try assemble(files, catalog, keyring, lock, open, environment, source, room)
         } catch {
             lock?.release()
             throw error
@@ -208,7 +216,7 @@ extension StoreEngine {
 
     private static func assemble(
         _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ lock: (any FileLock)?, _ open: OpenOptions,
-        _ environment: Environment, _ source: KeySource
+        _ environment: Environment, _ source: KeySource, _ room: StoreRoom
     ) throws(Fault) -> StoreEngine {
         let settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
         guard settings.storeID == keyring.storeID else {
@@ -226,7 +234,7 @@ extension StoreEngine {
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
             keyring: keyring, names: names, keyBackups: keyBackups, segmentFiles: SegmentFiles(environment),
             threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: budget,
-            columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable())
+            columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable(), room: room)
         let follower = Follower(context, source)
         guard lock != nil else {
             return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)
@@ -234,7 +242,8 @@ extension StoreEngine {
         // Names and journal first: with a keyring older than the store nothing is written.
         let generation = try Recovery(context).checkKeyring()
         _ = try follower.refresh()
-        context.incarnation = try Recovery(context).run()
+        let reading = context
+        context.incarnation = try room.reserve.assisting { () throws(Fault) in try Recovery(reading).run() }
         let published = try follower.refresh()
         let meta = try catalog.read { (reader) throws(Fault) in try reader.meta() }
         let engine = StoreEngine(
@@ -245,6 +254,7 @@ extension StoreEngine {
         try engine.recordKeyringAhead(of: generation)
         try engine.finishErasures()
         try engine.finishDestroying()
+        try engine.prepareRoom()
         engine.startControl()
         return engine
     }
