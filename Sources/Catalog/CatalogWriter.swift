@@ -83,6 +83,16 @@ struct CatalogWriter {
             run.bind(Int64(clamping: limit))
             try run.run()
         }
+        for (sql, numbers) in [
+            ("DELETE FROM journal WHERE first_sequence = ?", change.deleteJournal.map { Int64(clamping: $0) }),
+            ("DELETE FROM batch WHERE received_ms = ?", change.dropBatchesReceived),
+        ] where !numbers.isEmpty {
+            var run = try SQLRun(database, sql)
+            for number in numbers {
+                run.bind(number)
+                try run.run()
+            }
+        }
         if let limit = change.dropBatchesBefore {
             var run = try SQLRun(database, "DELETE FROM batch WHERE received_ms < ?")
             run.bind(limit)

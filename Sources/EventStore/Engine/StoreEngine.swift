@@ -214,10 +214,10 @@ extension StoreEngine {
         }
     }
 
-    private static func assemble(
-        _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ lock: (any FileLock)?, _ open: OpenOptions,
-        _ environment: Environment, _ source: KeySource, _ room: StoreRoom
-    ) throws(Fault) -> StoreEngine {
+    static func readContext(
+        _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ open: OpenOptions, _ environment: Environment,
+        _ room: StoreRoom
+    ) throws(Fault) -> ReadContext {
         let settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
         guard settings.storeID == keyring.storeID else {
             throw Fault(.wrongKey, "keyring and catalog belong to different stores", at: .init(file: files.root))
@@ -230,11 +230,19 @@ extension StoreEngine {
         let names = NameTable(
             keyring: keyring, keyBackups: keyBackups, environment: environment, settings: settings, lives: lives)
         let budget = max(open.memoryBudget, 32 << 20)
-        var context = ReadContext(
+        return ReadContext(
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
             keyring: keyring, names: names, keyBackups: keyBackups, segmentFiles: SegmentFiles(environment),
             threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: budget,
             columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable(), room: room)
+    }
+
+    /// - Parameter lock: the store's, for a writer; released with the engine.
+    static func assemble(
+        _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ lock: (any FileLock)?, _ open: OpenOptions,
+        _ environment: Environment, _ source: KeySource, _ room: StoreRoom
+    ) throws(Fault) -> StoreEngine {
+        var context = try readContext(files, catalog, keyring, open, environment, room)
         let follower = Follower(context, source)
         guard lock != nil else {
             return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)
