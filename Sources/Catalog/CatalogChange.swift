@@ -12,13 +12,13 @@ package struct CatalogChange: Sendable {
     package var addHolders: [NameHolder] = []
     /// Sets the shared form of a name and removes its holders.
     package var shareNames: [SharedName] = []
+    /// Removes single entries, by first sequence; and the answers of batches received at these times.
+    package var deleteJournal: [UInt64] = []
+    package var dropBatchesReceived: [Int64] = []
     package var journal: [JournalEntry] = []
     package var batches: [BatchRecord] = []
     /// Removes entries whose first sequence is below.
     package var deleteJournalBefore: UInt64?
-    /// Removes single entries, by first sequence; and the answers of batches received at these times.
-    package var deleteJournal: [UInt64] = []
-    package var dropBatchesReceived: [Int64] = []
     package var addSegments: [(CatalogSegment, [CatalogSegmentEntity])] = []
     package var markUnlinking: [Int64] = []
     /// Takes parts out of the index and records where their bytes lie; the segment's count of rows shrinks with them.

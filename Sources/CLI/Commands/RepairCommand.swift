@@ -36,7 +36,7 @@ struct RepairCommand: ParsableCommand {
             defer { meter.finish() }
             report = try StoreAdministration.repair(
                 at: access.store, key: session.key, options: access.options(.readWrite), dryRun: dryRun
-            ) { meter.update($0) }
+            ) { meter.update(share: $0) }
         }
         let terminal = Terminal.current()
         let output = Output()

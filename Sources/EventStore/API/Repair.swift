@@ -1,4 +1,4 @@
-// Repairing a damaged store.
+// Repairing a damaged store: what is asked for and what is told.
 
 import EventStoreCore
 

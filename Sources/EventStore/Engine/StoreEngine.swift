@@ -190,11 +190,20 @@ extension StoreEngine {
         }
     }
 
+    /// A repair that was cut short while it exchanged the catalog has to be finished first.
+    private static func requireWhole(_ files: StoreFiles, _ environment: Environment) throws(Fault) {
+        guard try environment.files.status(files.catalogRepaired) == nil else {
+            throw Fault(
+                .damaged, "a repair was interrupted; run `repair` once more", at: .init(file: files.catalogRepaired))
+        }
+    }
+
     static func open(
         at path: String, secret: RootSecret, source: KeySource, open: OpenOptions, environment: Environment
     ) throws(Fault) -> StoreEngine {
         let files = StoreFiles(root: path)
         try checkIsStore(files, environment)
+        try requireWhole(files, environment)
         let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
         let lock = open.mode == .readWrite ? try takeLock(files, environment) : nil
         do throws(Fault) {

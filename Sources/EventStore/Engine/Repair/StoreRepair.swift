@@ -12,13 +12,13 @@ import Foundation
 
 /// One repair. Belongs to the thread that runs it.
 final class StoreRepair {
-    private let files: StoreFiles
-    private let environment: Environment
+    let files: StoreFiles
+    let environment: Environment
     private let source: KeySource
     private let secret: RootSecret
     private let options: OpenOptions
-    private let dryRun: Bool
-    private var report = RepairReport()
+    let dryRun: Bool
+    var report = RepairReport()
     /// Where things go; made when the first one does.
     private var quarantine: String?
 
@@ -48,7 +48,8 @@ final class StoreRepair {
         var isHeld = true
         defer { if isHeld { lock.release() } }
         let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
-        try requireCatalog()
+        try finishExchange(files, environment)
+        guard try repairCatalog() else { return report }
         let room = StoreRoom(files, environment)
         if dryRun {
             let catalog = try Catalog.open(path: files.catalog, mode: .reader)
@@ -57,7 +58,9 @@ final class StoreRepair {
         } else {
             let catalog = try Catalog.open(path: files.catalog, mode: .writer)
             do throws(Fault) {
-                try moveJournal(try StoreEngine.readContext(files, catalog, keyring, options, environment, room))
+                let context = try StoreEngine.readContext(files, catalog, keyring, options, environment, room)
+                try moveJournal(context)
+                try moveStrangers(context)
             } catch {
                 catalog.close()
                 throw error
@@ -75,7 +78,6 @@ final class StoreRepair {
     private func finish(_ engine: StoreEngine, _ progress: (@Sendable (Double) -> Void)?) throws(Fault) {
         do throws(Fault) {
             try rewrite(engine, progress)
-            try moveStrangers(engine)
             try correctTotals(engine)
             try audit(engine)
             report.holesLeft = try engine.verify(quick: false, progress: nil).holes.map { "\($0.file): \($0.message)" }
@@ -86,25 +88,9 @@ final class StoreRepair {
         try engine.close()
     }
 
-    /// Most of what the catalog knows stands nowhere else.
-    private func requireCatalog() throws(Fault) {
-        let catalog = try Catalog.open(path: files.catalog, mode: .reader)
-        defer { catalog.close() }
-        let findings = try catalog.verify(full: true).filter { finding in
-            !finding.contains("in the totals") && !finding.contains("its entities have")
-                && !finding.contains("totals of a day")
-        }
-        guard let first = findings.first else { return }
-        throw Fault(
-            .damaged,
-            "\(first)\(findings.count > 1 ? " (and \(findings.count - 1) more)" : ""): what the catalog knows stands "
-                + "nowhere else, so that this cannot be repaired; save what can be read with `export`, then `restore` a "
-                + "backup; nothing was changed", at: .init(file: files.catalog))
-    }
-
     // MARK: Quarantine
 
-    private func quarantineDirectory() throws(Fault) -> String {
+    func quarantineDirectory() throws(Fault) -> String {
         if let quarantine { return quarantine }
         let stamp = TimestampText.utc(environment.nowMs()).filter { $0 != ":" }
         var path = Path.join(files.quarantine, stamp)
@@ -140,63 +126,92 @@ final class StoreRepair {
 
     // MARK: The journal
 
-    /// Takes entries out that do not decode, so that the store opens again.
+    /// An entry that does not decode, and what can be read of it.
+    private struct BadEntry {
+        var entry: JournalEntry
+        var rows: RowBatch
+        var message: String
+    }
+
+    /// Puts what can be read of such entries in their place, so that the store opens again.
     private func moveJournal(_ context: ReadContext) throws(Fault) {
         let bad = try badEntries(context)
-        guard !bad.isEmpty, !dryRun else { return }
+        guard !bad.isEmpty else { return }
         let directory = try quarantineDirectory()
+        let encoder = JournalEncoder(StoreSealer(context.names))
         var change = CatalogChange()
-        for (entry, message) in bad {
-            let path = Path.join(directory, "journal-\(entry.firstSequence).blob")
-            try environment.files.replace(path, with: entry.blob)
-            change.deleteJournal.append(entry.firstSequence)
+        var left: [JournalEntry] = []
+        for bad in bad {
+            let first = bad.entry.firstSequence
+            let path = Path.join(directory, "journal-\(first).blob")
+            try environment.files.replace(path, with: bad.entry.blob)
+            change.deleteJournal.append(first)
             // A repeat of such a batch is not answered from memory, but stored.
-            change.dropBatchesReceived.append(entry.receivedMs)
-            report.quarantined.append(.init(file: files.catalog, to: path, message: message))
+            change.dropBatchesReceived.append(bad.entry.receivedMs)
+            report.quarantined.append(.init(file: files.catalog, to: path, message: bad.message))
+            guard bad.rows.rowCount > 0 else { continue }
+            let blob = try encoder.encode(bad.rows, context.binding(firstSequence: first))
+            left.append(
+                JournalEntry(
+                    firstSequence: first, rows: bad.rows.rowCount, receivedMs: bad.entry.receivedMs, blob: blob))
         }
+        change.journal = left
         _ = try context.catalog.commit(change)
     }
 
-    private func badEntries(_ context: ReadContext) throws(Fault) -> [(JournalEntry, String)] {
+    private func badEntries(_ context: ReadContext) throws(Fault) -> [BadEntry] {
         let entries = try context.catalog.read { (reader) throws(Fault) in
             try context.names.load(reader)
             return try reader.journal(from: 0)
         }
         let decoder = JournalDecoder(StoreSealer(context.names))
-        var bad: [(JournalEntry, String)] = []
+        var bad: [BadEntry] = []
         for entry in entries {
+            let binding = context.binding(firstSequence: entry.firstSequence)
             do throws(Fault) {
-                let rows = try decoder.decode(
-                    entry.blob, context.binding(firstSequence: entry.firstSequence), received: entry.receivedMs)
+                let rows = try decoder.decode(entry.blob, binding, received: entry.receivedMs)
                 // Rows of erased entities are no longer there.
                 guard rows.rowCount == entry.rows || !context.keyring.tombstones().isEmpty else {
                     throw Fault(.damaged, "\(rows.rowCount) rows instead of \(entry.rows)")
                 }
             } catch {
                 guard StoreRepair.isDamage(error) else { throw error }
+                let (rows, lost) = decoder.salvage(entry.blob, binding, received: entry.receivedMs)
                 let message = "journal entry \(entry.firstSequence): \(error.message)"
-                bad.append((entry, message))
-                report.losses.append(
-                    .init(
-                        file: files.catalog, entity: error.place.entity.flatMap { context.names.entityName($0) },
-                        since: nil, until: nil, rows: entry.rows, message: message))
+                bad.append(BadEntry(entry: entry, rows: rows, message: message))
+                report.eventsSaved += rows.rowCount
+                lose(entry, entry.rows - rows.rowCount, lost.map { ($0.entity, $0.rows) }, message, context)
             }
         }
         return bad
     }
 
+    /// Whose the lost rows were is said by headers that nothing vouches for: they are believed if they add up.
+    private func lose(
+        _ entry: JournalEntry, _ rows: Int, _ parts: [(entity: UInt32, rows: Int)], _ message: String,
+        _ context: ReadContext
+    ) {
+        guard rows > 0 else { return }
+        func loss(_ entity: String?, _ rows: Int) -> RepairReport.Loss {
+            .init(file: files.catalog, entity: entity, since: nil, until: nil, rows: rows, message: message)
+        }
+        let names = parts.compactMap { context.names.entityName($0.entity) }
+        guard names.count == parts.count, parts.reduce(0, { $0 + $1.rows }) == rows else {
+            return report.losses.append(loss(nil, rows))
+        }
+        for (name, part) in zip(names, parts) { report.losses.append(loss(name, part.rows)) }
+    }
+
     // MARK: Segments
 
     private func plan(_ context: ReadContext, _ progress: (@Sendable (Double) -> Void)?) throws(Fault) {
-        for (_, message) in try badEntries(context) {
-            report.quarantined.append(.init(file: files.catalog, to: nil, message: message))
+        for bad in try badEntries(context) {
+            report.quarantined.append(.init(file: files.catalog, to: nil, message: bad.message))
         }
+        try moveStrangers(context)
         let segments = try context.catalog.read { (reader) throws(Fault) in try reader.segments(overlapping: nil) }
-        var known: Set<String> = []
-        for (number, info) in segments.enumerated() {
+        for (number, info) in segments.enumerated() where info.state == CatalogSegment.live {
             let handle = try SegmentHandle(info, files: files)
-            known.insert(handle.path)
-            guard info.state == CatalogSegment.live else { continue }
             let salvage = SegmentSalvage(context, handle)
             if let finding = try salvage.finding() {
                 try salvage.salvage { _ in }
@@ -204,7 +219,6 @@ final class StoreRepair {
             }
             progress?(Double(number + 1) / Double(segments.count))
         }
-        for path in try strangers(known) { try move(path, "no catalog row names this file") }
     }
 
     private func note(_ salvage: SegmentSalvage, _ handle: SegmentHandle, _ finding: Fault) throws(Fault) {
@@ -287,29 +301,22 @@ final class StoreRepair {
 
     // MARK: Strangers
 
-    /// What lies among the segments and is in no catalog.
-    private func strangers(_ known: Set<String>) throws(Fault) -> [String] {
-        var found: [String] = []
+    /// Moves what lies among the segments and is in no catalog, before opening the store deletes what looks like its own.
+    private func moveStrangers(_ context: ReadContext) throws(Fault) {
+        let segments = try context.catalog.read { (reader) throws(Fault) in try reader.segments(overlapping: nil) }
+        var known: Set<String> = []
+        for info in segments { known.insert(try SegmentHandle(info, files: files).path) }
         for day in try environment.files.list(files.segments).sorted() {
             let directory = Path.join(files.segments, day)
             guard let status = try environment.files.status(directory), status.isDirectory else {
-                found.append(directory)
+                try move(directory, "not a file of this store")
                 continue
             }
-            for name in try environment.files.list(directory).sorted() {
+            for name in try environment.files.list(directory).sorted() where !name.hasSuffix(".seg.tmp") {
                 let path = Path.join(directory, name)
-                if !known.contains(path) { found.append(path) }
+                if !known.contains(path) { try move(path, "no catalog row names this file") }
             }
         }
-        return found
-    }
-
-    private func moveStrangers(_ engine: StoreEngine) throws(Fault) {
-        let lane = try engine.writer()
-        engine.maintenance.lock()
-        defer { engine.maintenance.unlock() }
-        let known = Set(lane.published.withLock { $0.segments.all }.map(\.path))
-        for path in try strangers(known) { try move(path, "no catalog row names this file") }
     }
 
     // MARK: Totals and audit
