@@ -86,7 +86,8 @@ package struct PosixFileSystem: FileSystem {
         while libcStatvfs(path, &info) != 0 {
             if errno != EINTR { throw .system("statvfs", errno: errno, file: path) }
         }
-        let (bytes, overflow) = Int(clamping: info.f_bavail).multipliedReportingOverflow(by: Int(clamping: info.f_frsize))
+        let (bytes, overflow) = Int(clamping: info.f_bavail).multipliedReportingOverflow(
+            by: Int(clamping: info.f_frsize))
         return overflow ? .max : bytes
     }
 

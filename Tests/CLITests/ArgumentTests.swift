@@ -41,7 +41,11 @@ struct ArgumentTests {
             "compact S", "demo --events 10 --directory D", "sql S SELECT", "sql S --file F --explain --timing",
             "sql S SELECT --param a=-1 --param b= --format csv --limit 0 --tz Asia/Tokyo", "sql S", "sql S --json",
             "schema S", "schema S --type t --type u --entity e --since -7d --until now --format csv",
-            "chart S --grouped --top 3 --by entity", "chart S --sql SELECT --param a=1 --grouped",
+            "budget show S --json", "budget set S --max-bytes 20GB --min-free 1GiB",
+            "budget set S --entity e --entity-events-per-day none --entity-bytes-per-day 1.5MB",
+            "budget set S --entity e --reset", "init S --max-bytes 1TB --entity-events-per-day 1000000",
+            "repair S", "repair S --dry-run --json", "chart S --grouped --top 3 --by entity",
+            "chart S --sql SELECT --param a=1 --grouped",
         ])
     func contract(line: String) throws {
         _ = try EventStoreCommand.parseAsRoot(PreparedArguments.prepare(line.split(separator: " ").map(String.init)))
@@ -58,7 +62,9 @@ struct ArgumentTests {
             "sql", "sql S a b", "sql S a --file F", "sql S a --limit -1", "sql S a --json --format csv", "schema",
             "chart S --top 0", "chart S --top 7", "chart S --param a=1", "chart S --sql a --by type",
             "chart S --sql a --since 1d", "chart S --sql a --json", "stats S --format xml", "verify", "compact",
-            "demo --events 0", "nonsense",
+            "demo --events 0", "nonsense", "budget set S", "budget set S --max-bytes -1",
+            "budget set S --max-bytes 5XB",
+            "budget set S --reset", "budget set S --entity e --max-bytes 1GB", "budget set S --entity-events-per-day 0",
         ])
     func wrongUsage(line: String) {
         do {

@@ -72,7 +72,9 @@ struct BudgetSetCommand: ParsableCommand {
             throw ValidationError("--max-bytes and --min-free are the store's and do not go with --entity")
         }
         if reset, entity == nil { throw ValidationError("--reset goes with --entity") }
-        if limits.change == BudgetChange(), !reset { throw ValidationError("give a budget to set, e.g. --max-bytes 20GB") }
+        if limits.change == BudgetChange(), !reset {
+            throw ValidationError("give a budget to set, e.g. --max-bytes 20GB")
+        }
     }
 
     func run() throws {
@@ -123,7 +125,8 @@ package enum BudgetText {
             ])
         }
         return [
-            ReportField("maxBytes", .int(report.maxBytes), label: "most bytes of the store", shown: size(report.maxBytes)),
+            ReportField(
+                "maxBytes", .int(report.maxBytes), label: "most bytes of the store", shown: size(report.maxBytes)),
             ReportField("bytes", bytes: report.storeBytes, label: "  it takes"),
             ReportField("minFree", .int(report.minFree), label: "bytes to stay free", shown: size(report.minFree)),
             ReportField("freeBytes", bytes: report.freeBytes, label: "  free now"),

@@ -474,7 +474,7 @@ final class WriterLane: @unchecked Sendable {
         }
         if context.room.ledger.isActive { claim(request, &kept, &verdicts) }
         request.verdicts = verdicts
-        request.noteTallies()
+        if kept.count < batch.rowCount { request.noteTallies() }
         if kept.isEmpty { return nil }
         if kept.count == batch.rowCount { return batch }
         let collector = RowCollector()

@@ -44,7 +44,7 @@ extension StoreRepair {
             guard error.code == .damaged || error.code == .cancelled || error.code == .io else { throw error }
             throw error.message.hasPrefix(first) ? error : StoreRepair.cannot(first, [], files)
         }
-        note(salvage, first)
+        try note(salvage, first)
         catalog.close()
         try exchangeCatalog(first)
         return true
@@ -80,7 +80,7 @@ extension StoreRepair {
                 + "read with `export`, then `restore` a backup; nothing was changed", at: .init(file: files.catalog))
     }
 
-    private func note(_ salvage: CatalogSalvage, _ first: String) {
+    private func note(_ salvage: CatalogSalvage, _ first: String) throws(Fault) {
         for entry in salvage.lostEntries {
             report.losses.append(
                 .init(
@@ -90,14 +90,27 @@ extension StoreRepair {
         if salvage.damagedTables.contains("journal") {
             report.losses.append(
                 .init(
-                    file: files.catalog, entity: nil, since: nil, until: nil, rows: 0,
-                    message: "a page of the journal is damaged: how many events it had is not known"))
+                    file: files.catalog, entity: nil, since: nil, until: nil,
+                    rows: try missingRows() - salvage.lostEntries.reduce(0) { $0 + $1.rows },
+                    message: "a page of the journal is damaged; counted by the sequences that are missing"))
         }
         if first.contains("-wal") {
             report.losses.append(
                 .init(
                     file: files.catalogLog, entity: nil, since: nil, until: nil, rows: 0,
                     message: "\(first): how many events were appended after that is not known"))
+        }
+    }
+
+    /// Sequences behind the newest segment that no journal entry has any more.
+    private func missingRows() throws(Fault) -> Int {
+        let copy = try Catalog.open(path: files.catalogBeingMade, mode: .reader)
+        defer { copy.close() }
+        return try copy.read { (reader) throws(Fault) in
+            let flushed = try reader.segments(overlapping: nil).map(\.maxSequence).max() ?? 0
+            let next = max(1, try reader.nextSequence())
+            let left = try reader.journal(from: flushed + 1).reduce(0) { $0 + $1.rows }
+            return max(0, Int(clamping: next) - 1 - Int(clamping: flushed) - left)
         }
     }
 

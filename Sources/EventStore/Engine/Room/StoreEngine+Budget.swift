@@ -13,7 +13,12 @@ extension StoreEngine {
         context.room.ledger.load(arrivals, day: day)
         context.room.set(budget)
         let segments = lane.published.withLock { $0.segments }
-        try context.room.reserve.make(storeBytes: segments.all.reduce(0) { $0 + $1.info.fileBytes })
+        do throws(Fault) {
+            try context.room.reserve.make(storeBytes: segments.all.reduce(0) { $0 + $1.info.fileBytes })
+        } catch {
+            // A store without it works until the disk is full.
+            StoreLog.logger.warning("nothing could be set aside for a full disk: \(error)")
+        }
     }
 
     func setBudget(_ wanted: BudgetChange) throws(Fault) {
