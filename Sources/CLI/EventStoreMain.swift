@@ -29,7 +29,7 @@ package struct EventStoreCommand: ParsableCommand {
             InitCommand.self, ImportCommand.self, EventsCommand.self, SQLCommand.self, SchemaCommand.self,
             ChartCommand.self, TailCommand.self, StatsCommand.self, VerifyCommand.self, CompactCommand.self,
             EntityCommand.self, PlanCommand.self, RetentionCommand.self, AuditCommand.self, PolicyCommand.self,
-            EntityCommand.self, PlanCommand.self, RetentionCommand.self, AuditCommand.self, PolicyCommand.self,
+            BudgetCommand.self, RepairCommand.self,
             KeyCommand.self, ExportCommand.self, BackupCommand.self, RestoreCommand.self, UpgradeCommand.self,
             DemoCommand.self,
         ])

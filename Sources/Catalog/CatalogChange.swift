@@ -18,6 +18,9 @@ package struct CatalogChange: Sendable {
     package var addHolders: [NameHolder] = []
     /// Sets the shared form of a name and removes its holders.
     package var shareNames: [SharedName] = []
+    /// Removes single entries, by first sequence; and the answers of batches received at these times.
+    package var deleteJournal: [UInt64] = []
+    package var dropBatchesReceived: [Int64] = []
     package var journal: [JournalEntry] = []
     package var batches: [BatchRecord] = []
     /// Removes entries whose first sequence is below.
@@ -48,6 +51,7 @@ package struct CatalogChange: Sendable {
     /// Sealed documents by name, replaced as a whole; empty bytes remove one.
     package var setDocuments: [String: [UInt8]] = [:]
     package var tallies: [EntityTally] = []
+    package var arrivals: [EntityArrivals] = []
     /// Entities whose tallies and batch answers are forgotten.
     package var forgetEntities: [UInt32] = []
 

@@ -105,6 +105,17 @@ extension CatalogReader {
         try sums("SELECT day, sum(rows) FROM type_day WHERE day BETWEEN ? AND ? GROUP BY day", days)
     }
 
+    /// All totals of entities or of types, by day and number.
+    package func totals(ofTypes: Bool) throws(Fault) -> [DayCount] {
+        var totals: [DayCount] = []
+        var run = try SQLRun(
+            database, ofTypes ? "SELECT day, type, rows FROM type_day" : "SELECT day, entity, rows FROM entity_day")
+        while try run.step() {
+            totals.append(DayCount(day: try run.number(0), key: try run.number(1), rows: Int(run.int64(2))))
+        }
+        return totals
+    }
+
     package func totalRows() throws(Fault) -> Int {
         var run = try SQLRun(database, "SELECT coalesce(sum(rows), 0) FROM type_day")
         return try run.step() ? try run.count(0) : 0

@@ -70,6 +70,24 @@ extension CatalogReader {
         return rows
     }
 
+    /// What arrived of entities that have a budget, each on the last day something did.
+    package func arrivals() throws(Fault) -> [EntityArrivals] {
+        guard try hasArrived() else { return [] }
+        var rows: [EntityArrivals] = []
+        var run = try SQLRun(database, "SELECT entity, day, events, bytes FROM arrived ORDER BY entity")
+        while try run.step() {
+            rows.append(
+                EntityArrivals(
+                    entity: try run.number(0), day: run.int64(1), events: try run.count(2), bytes: try run.count(3)))
+        }
+        return rows
+    }
+
+    func hasArrived() throws(Fault) -> Bool {
+        var run = try SQLRun(database, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'arrived'")
+        return try run.step()
+    }
+
     /// What is gone of segments (nil: of all), by segment and entity.
     package func gone(segment: Int64? = nil) throws(Fault) -> [GonePart] {
         guard try hasLifecycle() else { return [] }

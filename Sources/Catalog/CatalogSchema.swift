@@ -104,7 +104,7 @@ enum CatalogSchema {
               segment INTEGER NOT NULL, entity INTEGER NOT NULL, rows INTEGER NOT NULL, ranges BLOB NOT NULL,
               freed INTEGER NOT NULL, PRIMARY KEY (segment, entity)) WITHOUT ROWID
             """,
-        ] + keyTables
+        ] + keyTables + [arrived]
 
     /// Came later within version 2: without them, as without rows in them, every part has its entity's key.
     static let keyTables = [
@@ -120,6 +120,12 @@ enum CatalogSchema {
         """,
         "CREATE INDEX part_key_key ON part_key (key_id)",
     ]
+
+    /// Written only where a day's budget is set; catalogs of version 2 made before it existed get it then.
+    static let arrived = """
+        CREATE TABLE IF NOT EXISTS arrived (
+          entity INTEGER PRIMARY KEY, day INTEGER NOT NULL, events INTEGER NOT NULL, bytes INTEGER NOT NULL)
+        """
 
     /// Version 1 to version 2, within the transaction of the caller.
     static let upgradeFromFirst =

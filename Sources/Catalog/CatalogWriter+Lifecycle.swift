@@ -10,7 +10,30 @@ extension CatalogWriter {
         try addReceipts(change.addReceipts)
         try setDocuments(change.setDocuments)
         try addTallies(change.tallies)
+        try addArrivals(change.arrivals)
         try forget(change.forgetEntities)
+    }
+
+    /// A count that comes late, of the day before the one that is kept, is not needed any more.
+    private func addArrivals(_ arrivals: [EntityArrivals]) throws(Fault) {
+        guard !arrivals.isEmpty else { return }
+        var table = try SQLRun(database, CatalogSchema.arrived)
+        try table.run()
+        var run = try SQLRun(
+            database,
+            """
+            INSERT INTO arrived VALUES (?, ?, ?, ?) ON CONFLICT (entity) DO UPDATE SET
+              events = excluded.events + CASE day WHEN excluded.day THEN events ELSE 0 END,
+              bytes = excluded.bytes + CASE day WHEN excluded.day THEN bytes ELSE 0 END, day = excluded.day
+            WHERE day <> excluded.day + 1
+            """)
+        for arrival in arrivals {
+            run.bind(arrival.entity)
+            run.bind(arrival.day)
+            run.bind(arrival.events)
+            run.bind(arrival.bytes)
+            try run.run()
+        }
     }
 
     private func setPlans(_ plans: [PlanRecord]) throws(Fault) {
@@ -93,6 +116,12 @@ extension CatalogWriter {
             try tally.run()
             batches.bind(entity)
             try batches.run()
+        }
+        guard try CatalogReader(database).hasArrived() else { return }
+        var arrived = try SQLRun(database, "DELETE FROM arrived WHERE entity = ?")
+        for entity in entities {
+            arrived.bind(entity)
+            try arrived.run()
         }
     }
 

@@ -54,6 +54,16 @@ struct CatalogWriter {
     // MARK: Journal and batches
 
     private func applyJournal(_ change: CatalogChange) throws(Fault) {
+        for (sql, numbers) in [
+            ("DELETE FROM journal WHERE first_sequence = ?", change.deleteJournal.map { Int64(clamping: $0) }),
+            ("DELETE FROM batch WHERE received_ms = ?", change.dropBatchesReceived),
+        ] where !numbers.isEmpty {
+            var run = try SQLRun(database, sql)
+            for number in numbers {
+                run.bind(number)
+                try run.run()
+            }
+        }
         if !change.journal.isEmpty {
             var run = try SQLRun(database, "INSERT INTO journal VALUES (?, ?, ?, ?)")
             for entry in change.journal {

@@ -66,6 +66,22 @@ package struct EntityTally: Sendable, Equatable {
     }
 }
 
+/// What arrived of an entity on one UTC day. In a change: what is added; another day's count makes way.
+package struct EntityArrivals: Sendable, Equatable {
+    package var entity: UInt32
+    /// UTC day number since 1970.
+    package var day: Int64
+    package var events: Int
+    package var bytes: Int
+
+    package init(entity: UInt32, day: Int64, events: Int, bytes: Int) {
+        self.entity = entity
+        self.day = day
+        self.events = events
+        self.bytes = bytes
+    }
+}
+
 /// An entity's part of a segment that is no longer there for anybody: its bytes are being destroyed, or were.
 package struct GonePart: Sendable, Equatable {
     package var segment: Int64

@@ -70,11 +70,15 @@ package protocol FileSystem: Sendable {
     /// `nil` when nothing is there.
     func status(_ path: String) throws(Fault) -> FileStatus?
     func syncDirectory(_ path: String) throws(Fault)
+    /// Bytes that this user may still write to the file system of a path; `Int.max` where nobody knows.
+    func freeBytes(_ path: String) throws(Fault) -> Int
     /// Takes an exclusive lock on a file (created when missing), or `nil` when another process has it.
     func tryLock(_ path: String) throws(Fault) -> (any FileLock)?
 }
 
 extension FileSystem {
+    package func freeBytes(_ path: String) throws(Fault) -> Int { .max }
+
     /// Reads a whole small file.
     package func readAll(_ path: String, max limit: Int = 64 << 20) throws(Fault) -> [UInt8] {
         let handle = try openForReading(path)

@@ -81,6 +81,16 @@ package struct PosixFileSystem: FileSystem {
         if fsync(descriptor) != 0 { throw .system("fsync", errno: errno, file: path) }
     }
 
+    package func freeBytes(_ path: String) throws(Fault) -> Int {
+        var info = statvfs()
+        while libcStatvfs(path, &info) != 0 {
+            if errno != EINTR { throw .system("statvfs", errno: errno, file: path) }
+        }
+        let (bytes, overflow) = Int(clamping: info.f_bavail).multipliedReportingOverflow(
+            by: Int(clamping: info.f_frsize))
+        return overflow ? .max : bytes
+    }
+
     package func tryLock(_ path: String) throws(Fault) -> (any FileLock)? {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         if descriptor < 0 { throw .system("open", errno: errno, file: path) }
@@ -98,6 +108,7 @@ package struct PosixFileSystem: FileSystem {
 // The protocol's method names hide the C functions of the same name.
 private func libcRename(_ from: UnsafePointer<CChar>, _ to: UnsafePointer<CChar>) -> Int32 { rename(from, to) }
 private func libcUnlink(_ path: String) -> Int32 { unlink(path) }
+private func libcStatvfs(_ path: String, _ info: inout statvfs) -> Int32 { statvfs(path, &info) }
 private func libcClose(_ descriptor: Int32) { _ = close(descriptor) }
 
 /// An open descriptor. `@unchecked Sendable`: the descriptor is set once, positional calls are

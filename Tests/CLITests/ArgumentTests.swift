@@ -44,7 +44,11 @@ struct ArgumentTests {
             "export S --to a --format store --entity e --expires 30d --force", "import S a --format store",
             "export S --to a --format store --recipient-passphrase-file P --from 7 --expires 2027-01-01",
             "export S --to a --format store --new-key-file K", "import S a --source-key-file K",
-            "import S a --source-passphrase-file P", "chart S --grouped --top 3 --by entity",
+            "import S a --source-passphrase-file P",
+            "budget show S --json", "budget set S --max-bytes 20GB --min-free 1GiB",
+            "budget set S --entity e --entity-events-per-day none --entity-bytes-per-day 1.5MB",
+            "budget set S --entity e --reset", "init S --max-bytes 1TB --entity-events-per-day 1000000",
+            "repair S", "repair S --dry-run --json", "chart S --grouped --top 3 --by entity",
             "chart S --sql SELECT --param a=1 --grouped",
         ])
     func contract(line: String) throws {
@@ -65,7 +69,9 @@ struct ArgumentTests {
             "sql", "sql S a b", "sql S a --file F", "sql S a --limit -1", "sql S a --json --format csv", "schema",
             "chart S --top 0", "chart S --top 7", "chart S --param a=1", "chart S --sql a --by type",
             "chart S --sql a --since 1d", "chart S --sql a --json", "stats S --format xml", "verify", "compact",
-            "demo --events 0", "nonsense",
+            "demo --events 0", "nonsense", "budget set S", "budget set S --max-bytes -1",
+            "budget set S --max-bytes 5XB",
+            "budget set S --reset", "budget set S --entity e --max-bytes 1GB", "budget set S --entity-events-per-day 0",
         ])
     func wrongUsage(line: String) {
         do {

@@ -10,6 +10,7 @@ import Testing
 
 @Suite struct LayoutTests {
     private static let layout = """
+        arrived: entity*, day, events, bytes
         audit: number*, time_ms, body, mac
         batch: scope*, tag*, body_hash, received_ms, answer | batch_received(received_ms)
         document: name*, body

@@ -32,7 +32,7 @@ import Testing
             generator = maker.generator
             events = all
             let root = folder.store
-            files = try TestFolder.files(below: root).filter { $0 != "lock" }.map { name in
+            files = try TestFolder.files(below: root).filter { $0 != "lock" && $0 != "reserve" }.map { name in
                 (name: name, bytes: try TestFolder.bytes(root + "/" + name))
             }
         }
@@ -43,7 +43,7 @@ import Testing
 
         /// A damaged store may have been written to on opening; everything goes back to what it was.
         func restore() throws {
-            for file in TestFolder.files(below: folder.store) where file != "lock" {
+            for file in TestFolder.files(below: folder.store) where file != "lock" && file != "reserve" {
                 try FileManager.default.removeItem(atPath: folder.store + "/" + file)
             }
             for file in files {

@@ -27,6 +27,9 @@ struct InitCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Plan of entities that are given none.", valueName: "name"))
     var defaultPlan = "unlimited"
 
+    @OptionGroup(title: "Budgets")
+    var budget: StoreBudgetOptions
+
     @OptionGroup var quietness: QuietOptions
 
     private static let plans = ["starter", "professional", "enterprise", "unlimited"]
@@ -49,6 +52,7 @@ struct InitCommand: ParsableCommand {
         do {
             let store = try BlockingEventStore.create(
                 at: access.store, key: key.source, options: create, open: access.options(.readWrite))
+            if budget.change != BudgetChange() { try store.setBudget(budget.change) }
             try store.close()
         } catch {
             if let made = key.made { unlink(made) }

@@ -17,6 +17,7 @@ public enum StoreOperation: Codable, Sendable {
     case sweep(dryRun: Bool, confirmed: Bool)
     /// The text of a collection policy.
     case setPolicy(json: String)
+    case setBudget(BudgetChange)
     case compact
     case flush
     case keys(KeyOperation)
@@ -120,6 +121,7 @@ extension BlockingEventStore {
         case .setPlan(let plan): try setPlan(plan)
         case .sweep(let dryRun, let confirmed): return .swept(try sweep(dryRun: dryRun, confirmed: confirmed))
         case .setPolicy(let json): try setPolicy(json: json)
+        case .setBudget(let change): try setBudget(change)
         case .compact: return .compacted(try compact(progress: progress))
         case .flush: try flush()
         case .keys(let operation): return .keys(try perform(operation, progress: progress))

@@ -13,6 +13,7 @@ enum RowVerdict: UInt8, Sendable {
     case tooManyNames = 5
     case suspendedEntity = 6
     case cancelledEntity = 7
+    case overBudget = 8
     // Refused at the door, before there was a row.
     case badEntity = 16
     case badType = 17
@@ -57,7 +58,14 @@ final class AppendRequest: @unchecked Sendable {
     /// The request that must be stored if this one is: batches of one import come in their order or not at all.
     var predecessor: AppendRequest?
 
+    /// What the door refused, by entity name.
+    var refusedAtDoor: [String: Int] = [:]
+
     // Set by the lane.
+    /// What it takes of the day's budgets.
+    var claim: BudgetClaim?
+    /// Refused and expired events by entity number.
+    var tallies = TallySet()
     var isDone = false
     var fault: Fault?
     var verdicts: [RowVerdict] = []
@@ -76,6 +84,15 @@ final class AppendRequest: @unchecked Sendable {
         fault = nil
         verdicts = []
         earlierAnswer = nil
+        claim = nil
+        tallies = TallySet()
+    }
+
+    /// Counts what was not stored, by entity.
+    func noteTallies() {
+        for (row, verdict) in verdicts.enumerated() {
+            tallies.count(verdict, entity: batch.entityNumbers[Int(batch.entity.base[row])])
+        }
     }
 
     /// One verdict an event: those of the rows, and of what never became one.
@@ -102,6 +119,8 @@ extension RowVerdict {
         case .tooManyNames: ("too-many-names", "more attribute or type names than an entity or the store may have")
         case .suspendedEntity: ("suspended-entity", "the entity is suspended; `entity resume` lets it write again")
         case .cancelledEntity: ("cancelled-entity", "the entity is cancelled; its data lives out its retention")
+        case .overBudget:
+            ("budget", "the entity's budget of events or bytes for this UTC day is used up; `budget show` shows it")
         case .badEntity: ("bad-entity", "an entity has 1 to \(Limits.entityNameBytesMax) bytes")
         case .badType: ("bad-type", "a type has 1 to \(Limits.typeNameBytesMax) bytes")
         case .badTimestamp: ("bad-timestamp", "before the year 1")

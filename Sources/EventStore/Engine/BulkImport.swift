@@ -27,6 +27,10 @@ final class BulkImport {
     /// With `strict`: the store's next sequence when the import began.
     private var strictStart: UInt64 = 0
     private(set) var report = ImportReport()
+    /// Refused and expired events that no commit has counted yet.
+    private(set) var tallies = TallySet()
+    /// What the segments in `held` take of the day's budgets.
+    private var heldClaims: [BudgetClaim] = []
 
     /// A partition that is smaller waits for more.
     private static let partitionRowsMin = 16_384
@@ -68,9 +72,16 @@ final class BulkImport {
             if request.strict { try finishStrict() }
         } catch {
             // After a commit in doubt the catalog may know the files.
-            if !held.isEmpty, !lane.isPoisoned { engine.writing.discard(held) }
+            if !held.isEmpty, !lane.isPoisoned { discardHeld() }
             throw error
         }
+    }
+
+    private func discardHeld() {
+        engine.writing.discard(held)
+        for claim in heldClaims { engine.context.room.ledger.giveBack(claim) }
+        held = []
+        heldClaims = []
     }
 
     // MARK: Parsing
@@ -102,6 +113,7 @@ final class BulkImport {
             ordinal += 1
             if naming.refusesSomething, let verdict = naming.verdict(batch, row) {
                 if verdict == .expired { report.expired += 1 } else { feed.refuse(verdict) }
+                tallies.count(verdict, entity: batch.entityNumbers[Int(batch.entity.base[row])])
             } else {
                 kept.append(UInt32(row))
             }
@@ -129,19 +141,29 @@ final class BulkImport {
         let split = PartitionSplit(columns, engine.context).partitions
         // Plans may have changed, or a day ended, since the rows were admitted.
         let visibility = engine.context.names.lives.visibility(nowMs: engine.context.environment.nowMs())
-        for partition in split { report.expired += partition.keep(visibility, columns) }
+        for partition in split {
+            report.expired += partition.keep(visibility, columns) { tallies.count(.expired, entity: $0) }
+        }
         let ready = isLast ? split : choose(split)
         let snapshot = lane.published.withLock { $0 }
+        let room = engine.context.room
+        try room.check(snapshot.segments)
         let job = GroupJob(
             engine, columns: columns, snapshot: snapshot, held: held, firstSequence: sequencesHeld,
             verify: request.verify)
         do throws(Fault) {
             try job.write(ready)
+            try room.check(
+                snapshot.segments, adding: (held + job.written).reduce(0) { $0 + $1.summary.fileBytes })
+            noteOverBudget(job)
             if request.strict {
                 held += job.written
+                heldClaims += job.claims
                 sequencesHeld = job.sequenceEnd
             } else {
-                try job.publish(lane, ready)
+                try job.publish(lane, ready, tallies)
+                tallies = TallySet()
+                room.changed()
             }
         } catch {
             lane.note(error)
@@ -152,6 +174,13 @@ final class BulkImport {
         report.duplicates += job.duplicates
         report.conflicts += job.conflicts
         keepRest(of: split, ready)
+    }
+
+    private func noteOverBudget(_ job: GroupJob) {
+        for (entity, count) in job.overBudget {
+            for _ in 0..<count { feed.refuse(.overBudget) }
+            tallies.count(.overBudget, entity: entity, count)
+        }
     }
 
     /// Which partitions to write now: those that are large, but not the newest, which is still growing. When
@@ -186,8 +215,7 @@ final class BulkImport {
     private func finishStrict() throws(Fault) {
         let refused = feed.refusedCount
         guard refused == 0 else {
-            engine.writing.discard(held)
-            held = []
+            discardHeld()
             report.stored = 0
             report.duplicates = 0
             report.conflicts = 0
@@ -202,9 +230,14 @@ final class BulkImport {
             let next = now.nextSequence
             try lane.publish(
                 segments, sequenceBase: next, nextSequence: next + sequencesHeld,
-                tallies: WrittenSegment.tallies(segments, receivedMs: engine.context.environment.nowMs()))
+                tallies: tallies.records(
+                    adding: WrittenSegment.tallies(segments, receivedMs: engine.context.environment.nowMs())),
+                arrivals: heldClaims.flatMap(\.arrivals))
         }
+        tallies = TallySet()
+        engine.context.room.changed()
         held = []
+        heldClaims = []
     }
 
     /// Throws when something that was appended while the import ran is in what it wrote.
@@ -244,6 +277,8 @@ final class GroupJob: @unchecked Sendable {
         var stored = 0
         var duplicates = 0
         var conflicts = 0
+        var claims: [BudgetClaim] = []
+        var overBudget: [UInt32: Int] = [:]
     }
 
     private let engine: StoreEngine
@@ -280,6 +315,9 @@ final class GroupJob: @unchecked Sendable {
     var stored: Int { results.withLock { $0.stored } }
     var duplicates: Int { results.withLock { $0.duplicates } }
     var conflicts: Int { results.withLock { $0.conflicts } }
+    var claims: [BudgetClaim] { results.withLock { $0.claims } }
+    /// Events beyond their entity's budget of the day, by entity.
+    var overBudget: [UInt32: Int] { results.withLock { $0.overBudget } }
 
     func write(_ partitions: [PartitionRefs]) throws(Fault) {
         let threads = engine.context.threads
@@ -299,9 +337,30 @@ final class GroupJob: @unchecked Sendable {
             results.duplicates += deduplicator.duplicates
             results.conflicts += deduplicator.conflicts
         }
+        if engine.context.room.ledger.isActive { claim(partition) }
         guard partition.count > 0 else { return }
         giveSequences(partition)
         try writeRows(partition)
+    }
+
+    /// Takes rows out that are beyond the day's budget of their entity.
+    private func claim(_ partition: PartitionRefs) {
+        let refs = partition.buffer
+        let batches = batches
+        let (claim, isOver) = engine.context.room.ledger.claim(
+            refs.count, nowMs: engine.context.environment.nowMs()
+        ) { (batches[Int(refs[$0].batch)], Int(refs[$0].row)) }
+        var over: [UInt32: Int] = [:]
+        if !isOver.isEmpty {
+            for (index, ref) in refs.enumerated() where isOver[index] {
+                over[columns.views[Int(ref.batch)].entityNumber(Int(ref.row)), default: 0] += 1
+            }
+            partition.keep { index, _ in !isOver[index] }
+        }
+        results.withLock { results in
+            if !claim.use.isEmpty { results.claims.append(claim) }
+            results.overBudget.merge(over) { $0 + $1 }
+        }
     }
 
     /// Rows become visible in one commit, so their sequences may follow the order they are stored in: next to
@@ -345,8 +404,8 @@ final class GroupJob: @unchecked Sendable {
         }
     }
 
-    func publish(_ lane: WriterLane, _ partitions: [PartitionRefs]) throws(Fault) {
-        guard !written.isEmpty else { return }
+    func publish(_ lane: WriterLane, _ partitions: [PartitionRefs], _ refused: TallySet) throws(Fault) {
+        guard !written.isEmpty || !refused.isEmpty else { return }
         try lane.exclusively { () throws(Fault) in
             let now = lane.published.withLock { $0 }
             let appended = now.memory.filter { $0.firstSequence >= snapshot.nextSequence }
@@ -354,7 +413,9 @@ final class GroupJob: @unchecked Sendable {
             // Sequences inside are relative; the base moves the first of them to the next free number.
             try lane.publish(
                 written, sequenceBase: now.nextSequence, nextSequence: now.nextSequence + sequenceEnd,
-                tallies: WrittenSegment.tallies(written, receivedMs: engine.context.environment.nowMs()))
+                tallies: refused.records(
+                    adding: WrittenSegment.tallies(written, receivedMs: engine.context.environment.nowMs())),
+                arrivals: claims.flatMap(\.arrivals))
         }
         isPublished = true
     }
@@ -365,7 +426,11 @@ final class GroupJob: @unchecked Sendable {
         let lookup = MemoryLookup(appended)
         for partition in partitions where partition.count > 0 {
             let before = partition.count
-            partition.keep { _, ref in lookup.find(batches[Int(ref.batch)], Int(ref.row)) == nil }
+            partition.keep { _, ref in
+                guard lookup.find(batches[Int(ref.batch)], Int(ref.row)) != nil else { return true }
+                giveBack(ref)
+                return false
+            }
             guard partition.count < before else { continue }
             let old = written.filter { $0.key == partition.key }
             engine.writing.discard(old)
@@ -380,10 +445,28 @@ final class GroupJob: @unchecked Sendable {
         try engine.writing.syncDirectories(written)
     }
 
+    /// A row that is stored already takes nothing of the budget.
+    private func giveBack(_ ref: RowRef) {
+        guard engine.context.room.ledger.isActive else { return }
+        let entity = columns.views[Int(ref.batch)].entityNumber(Int(ref.row))
+        var sizes = RowSizes(isWanted: engine.context.room.ledger.budget.limitsBytesOfDays)
+        let use = BudgetClaim.Use(events: 1, bytes: sizes.bytes(batches[Int(ref.batch)], Int(ref.row)))
+        results.withLock { results in
+            for index in results.claims.indices {
+                guard let all = results.claims[index].use[entity], all.events > 0 else { continue }
+                results.claims[index].use[entity] = BudgetClaim.Use(
+                    events: all.events - 1, bytes: max(0, all.bytes - use.bytes))
+                engine.context.room.ledger.giveBack(BudgetClaim(day: results.claims[index].day, use: [entity: use]))
+                return
+            }
+        }
+    }
+
     /// Removes the files of a group that failed, unless the catalog may know them.
     func discardUnlessPublished(_ lane: WriterLane) {
         if isPublished || lane.isPoisoned { return }
         engine.writing.discard(written)
+        for claim in claims { engine.context.room.ledger.giveBack(claim) }
     }
 }
 

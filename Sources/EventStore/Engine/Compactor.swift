@@ -35,6 +35,7 @@ extension StoreEngine {
         let damage = try mergeAll(partitions, lane, progress)
         _ = try destroyOldKeys(lane)
         try shrinkCatalog(lane)
+        madeRoom(lane)
         if let damage { throw damage }
         report.segmentsAfter = lane.published.withLock { $0.segments.all.count }
         report.bytesAfter = try storeBytes()
@@ -139,7 +140,7 @@ extension StoreEngine {
         try lane.inTurn { () throws(Fault) in
             var change = CatalogChange()
             change.removeSegments = handles.map(\.info.number)
-            _ = try lane.commit(change)
+            _ = try lane.commit(change, urgent: true)
         }
     }
 

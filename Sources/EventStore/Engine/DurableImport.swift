@@ -6,18 +6,24 @@ import EventStoreIngest
 import Foundation
 import Synchronization
 
+/// A batch, and what the collection policy refused since the one before, by entity.
+private struct ParsedBatch {
+    var batch: RowBatch
+    var refused: [String: Int]
+}
+
 /// A queue of parsed batches between two threads, a few batches long.
 ///
 /// `@unchecked Sendable`: everything mutable is touched with `condition` held.
 private final class BatchQueue: @unchecked Sendable {
     private let condition = NSCondition()
-    private var batches: [RowBatch] = []
+    private var batches: [ParsedBatch] = []
     private var isEnded = false
     private var isStopped = false
     private static let batchesMax = 16
 
     /// Waits for room; false when nobody wants more.
-    func put(_ batch: RowBatch) -> Bool {
+    func put(_ batch: ParsedBatch) -> Bool {
         condition.lock()
         defer { condition.unlock() }
         while batches.count >= BatchQueue.batchesMax, !isStopped { condition.wait() }
@@ -28,7 +34,7 @@ private final class BatchQueue: @unchecked Sendable {
     }
 
     /// The next batch, `nil` at the end or when the rest is not wanted.
-    func take() -> RowBatch? {
+    func take() -> ParsedBatch? {
         condition.lock()
         defer { condition.unlock() }
         while batches.isEmpty, !isEnded, !isStopped { condition.wait() }
@@ -104,7 +110,8 @@ final class DurableImport: @unchecked Sendable {
         do throws(Fault) {
             try feed.forEachBatch(of: request.batchSize) { (batch) throws(Fault) in
                 occurrences.settle(batch)
-                guard queue.put(batch) else { throw Fault(.cancelled, "the import was stopped") }
+                let parsed = ParsedBatch(batch: batch, refused: feed.takeRefusedByEntity())
+                guard queue.put(parsed) else { throw Fault(.cancelled, "the import was stopped") }
             }
         } catch {
             if error.code != .cancelled { parsing.withLock { $0 = error } }
@@ -129,10 +136,11 @@ final class DurableImport: @unchecked Sendable {
     private func next() -> AppendRequest? {
         order.lock()
         defer { order.unlock() }
-        guard let batch = queue.take() else { return nil }
-        let append = AppendRequest(batch, receivedMs: engine.context.environment.nowMs())
+        guard let parsed = queue.take() else { return nil }
+        let append = AppendRequest(parsed.batch, receivedMs: engine.context.environment.nowMs())
         append.allowNewEntities = request.allowNewEntities
         append.plan = request.plan
+        append.refusedAtDoor = parsed.refused
         append.predecessor = lastGiven
         lastGiven = append
         lane.enqueue(append)
@@ -171,6 +179,7 @@ extension StoreEngine {
         let start = ContinuousClock.now
         let feed = try ImportFeed(request, context, policy: policy.screen, progress: progress)
         var report: ImportReport
+        var tallies = TallySet()
         if request.durable, !request.dryRun {
             let run = DurableImport(self, lane, request, feed)
             try run.run()
@@ -179,9 +188,13 @@ extension StoreEngine {
             let run = BulkImport(self, lane, request, feed)
             try run.run()
             report = run.report
+            tallies = run.tallies
         }
+        tallies.merge(context.names.tallies(refused: feed.takeRefusedByEntity())) { $0 + $1 }
         feed.fill(&report)
-        if !request.dryRun { try count(refused: report.refusedByReason, stripped: report.strippedByReason) }
+        if !request.dryRun {
+            try count(refused: report.refusedByReason, stripped: report.strippedByReason, tallies: tallies)
+        }
         report.entitiesAdded.sort()
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
         return report

@@ -167,13 +167,20 @@ extension StoreEngine {
         }
         request.doorVerdicts = rows.verdicts(screening.refused)
         request.stripped = screening.stripped
+        for (event, verdict) in zip(events, request.doorVerdicts) where verdict != nil {
+            request.refusedAtDoor[event.entity, default: 0] += 1
+        }
         if screening.batch.rowCount > 0 || tag != nil {
             lane.submit(request)
             if let fault = request.fault { throw fault }
         }
         let report = try report(request, lane)
         // What went through the lane was counted in its commit.
-        if screening.batch.rowCount == 0, tag == nil { try count(refused: report.refusedByReason, stripped: [:]) }
+        if screening.batch.rowCount == 0, tag == nil {
+            try count(
+                refused: report.refusedByReason, stripped: [:],
+                tallies: context.names.tallies(refused: request.refusedAtDoor))
+        }
         return report
     }
 

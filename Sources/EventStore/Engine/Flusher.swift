@@ -140,10 +140,11 @@ extension WriterLane {
     /// from out of it. With the lane held.
     func publish(
         _ segments: [WrittenSegment], sequenceBase: UInt64, flushedBelow: UInt64? = nil, nextSequence: UInt64? = nil,
-        replacing: [SegmentHandle] = [], tallies: [EntityTally] = []
+        replacing: [SegmentHandle] = [], tallies: [EntityTally] = [], arrivals: [EntityArrivals] = []
     ) throws(Fault) {
         var change = CatalogChange()
         change.tallies = tallies
+        change.arrivals = arrivals
         for segment in segments {
             change.addSegments.append(
                 (
@@ -218,13 +219,16 @@ final class PartitionRefs: @unchecked Sendable {
 
     /// Keeps the rows that may be seen; returns how many went.
     @discardableResult
-    func keep(_ visibility: Visibility, _ columns: BatchColumns) -> Int {
+    func keep(_ visibility: Visibility, _ columns: BatchColumns, dropped: (UInt32) -> Void = { _ in }) -> Int {
         guard start < visibility.greatest else { return 0 }
         let before = count
         let views = columns.views
         keep { _, ref in
             let view = views + Int(ref.batch)
-            return view.pointee.timestamp[Int(ref.row)] >= visibility.floor(view.pointee.entityNumber(Int(ref.row)))
+            let entity = view.pointee.entityNumber(Int(ref.row))
+            if view.pointee.timestamp[Int(ref.row)] >= visibility.floor(entity) { return true }
+            dropped(entity)
+            return false
         }
         return before - count
     }

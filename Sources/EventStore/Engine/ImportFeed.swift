@@ -34,6 +34,8 @@ final class ImportFeed {
     private var laterRefusals: [String: Int] = [:]
     /// What the collection policy left out.
     private var stripped: [PolicyReason: Int] = [:]
+    /// What it refused of entities since somebody asked, by name.
+    private var refusedByEntity: [String: Int] = [:]
     /// What it found, if that was asked for.
     private(set) var findings: [PolicyFinding: Int] = [:]
     private var reported = ContinuousClock.now
@@ -94,6 +96,12 @@ final class ImportFeed {
     }
 
     var refusedCount: Int { counts.refusedCount + laterRefusals.values.reduce(0, +) }
+
+    /// What the collection policy refused of which entity since the last call.
+    func takeRefusedByEntity() -> [String: Int] {
+        defer { refusedByEntity = [:] }
+        return refusedByEntity
+    }
 
     /// Counts a row refused behind the parsers, where lines are no longer known.
     func refuse(_ verdict: RowVerdict) {
@@ -168,6 +176,7 @@ final class ImportFeed {
     private func accept(_ screening: Screening) -> RowBatch {
         for refusal in screening.refused { refuse(RowVerdict(refusal.reason)) }
         stripped.merge(screening.stripped) { $0 + $1 }
+        refusedByEntity.merge(screening.refusedByEntity) { $0 + $1 }
         findings.merge(screening.findings) { $0 + $1 }
         return screening.batch
     }

@@ -242,6 +242,36 @@ final class JournalDecoder {
         return target.batch
     }
 
+    /// What can be read of a blob that does not decode as a whole: sections that fail are left out. Of those it says what
+    /// their headers say, which nothing vouches for; a header that makes no sense ends the blob.
+    func salvage(
+        _ blob: [UInt8], _ binding: JournalBinding, received: Int64
+    ) -> (rows: RowBatch, lost: [(entity: UInt32, rows: Int, fault: Fault)]) {
+        var target = JournalRows()
+        var lost: [(entity: UInt32, rows: Int, fault: Fault)] = []
+        blob.withUnsafeBytes { bytes in
+            var reader = ByteReader(bytes)
+            guard (try? reader.u8()) == JournalFormat.version,
+                let sections = try? reader.count(max: Limits.segmentRowsMax)
+            else { return }
+            for number in 0..<sections {
+                var header = reader
+                let before = target.batch.rowCount
+                do throws(Fault) {
+                    try decodeSection(number, &reader, binding, received, target)
+                } catch {
+                    // What is sealed is whole or not there; half a section would be a fault of the writer.
+                    if target.batch.rowCount != before { target = JournalRows() }
+                    guard let entity = try? header.count(max: Int(UInt32.max) - 1), (try? header.u64()) != nil,
+                        let rows = try? header.count(max: Limits.segmentRowsMax)
+                    else { return }
+                    lost.append((UInt32(entity), rows, error))
+                }
+            }
+        }
+        return (target.batch, lost)
+    }
+
     private func decodeSection(
         _ number: Int, _ reader: inout ByteReader, _ binding: JournalBinding, _ received: Int64, _ target: JournalRows
     ) throws(Fault) {

@@ -26,6 +26,8 @@ struct ReadContext: Sendable {
     var incarnation: UInt64 = 0
     /// What the store says of itself when it is an export.
     var export: ExportInfo?
+    /// Whether the store may grow.
+    let room: StoreRoom
 
     func binding(firstSequence: UInt64) -> JournalBinding {
         JournalBinding(storeID: settings.storeID, firstSequence: firstSequence)

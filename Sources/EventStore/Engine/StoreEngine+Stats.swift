@@ -57,9 +57,10 @@ extension StoreEngine {
     }
 
     /// Adds to the counters that `stats` shows. One small commit.
-    func count(refused: [String: Int], stripped: [String: Int]) throws(Fault) {
-        guard !stripped.isEmpty || !refused.isEmpty, let lane else { return }
+    func count(refused: [String: Int], stripped: [String: Int], tallies: TallySet) throws(Fault) {
+        guard !stripped.isEmpty || !refused.isEmpty || !tallies.isEmpty, let lane else { return }
         var change = CatalogChange()
+        change.tallies = tallies.records
         for (reason, count) in refused { change.meta[StoreEngine.refusedPrefix + reason] = Int64(count) }
         for (reason, count) in stripped { change.meta[StoreEngine.strippedPrefix + reason] = Int64(count) }
         try lane.inTurn { () throws(Fault) in _ = try lane.commit(change) }

@@ -194,27 +194,44 @@ extension StoreEngine {
         }
     }
 
+    /// A repair that was cut short while it exchanged the catalog has to be finished first.
+    private static func requireWhole(_ files: StoreFiles, _ environment: Environment) throws(Fault) {
+        guard try environment.files.status(files.catalogRepaired) == nil else {
+            throw Fault(
+                .damaged, "a repair was interrupted; run `repair` once more", at: .init(file: files.catalogRepaired))
+        }
+    }
+
     static func open(
         at path: String, secret: RootSecret, source: KeySource, open: OpenOptions, environment: Environment
     ) throws(Fault) -> StoreEngine {
         let files = StoreFiles(root: path)
         try checkIsStore(files, environment)
+        try requireWhole(files, environment)
         let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
         if open.mode == .readWrite { try files.requireWritable() }
         let lock = open.mode == .readWrite ? try takeLock(files, environment) : nil
         do throws(Fault) {
-            let catalog = try Catalog.open(path: files.catalog, mode: lock == nil ? .reader : .writer)
-            return try assemble(files, catalog, keyring, lock, open, environment, source)
+            let room = StoreRoom(files, environment)
+            guard lock != nil else {
+                let catalog = try Catalog.open(path: files.catalog, mode: .reader)
+                return try assemble(files, catalog, keyring, nil, open, environment, source, room)
+            }
+            // On a full disk a store still has to open, for retention and erasure.
+            let catalog = try room.reserve.assisting { () throws(Fault) in
+                try Catalog.open(path: files.catalog, mode: .writer)
+            }
+            return try assemble(files, catalog, keyring, lock, open, environment, source, room)
         } catch {
             lock?.release()
             throw error
         }
     }
 
-    private static func assemble(
-        _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ lock: (any FileLock)?, _ open: OpenOptions,
-        _ environment: Environment, _ source: KeySource
-    ) throws(Fault) -> StoreEngine {
+    static func readContext(
+        _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ open: OpenOptions, _ environment: Environment,
+        _ room: StoreRoom
+    ) throws(Fault) -> ReadContext {
         let settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
         guard settings.storeID == keyring.storeID else {
             throw Fault(.wrongKey, "keyring and catalog belong to different stores", at: .init(file: files.root))
@@ -229,11 +246,19 @@ extension StoreEngine {
         let names = NameTable(
             keyring: keyring, keyBackups: keyBackups, environment: environment, settings: settings, lives: lives)
         let budget = max(open.memoryBudget, 32 << 20)
-        var context = ReadContext(
+        return ReadContext(
             files: files, environment: environment, settings: settings, partition: partition, catalog: catalog,
             keyring: keyring, names: names, keyBackups: keyBackups, segmentFiles: SegmentFiles(environment),
             threads: open.threads > 0 ? open.threads : Workers.cores, memoryBudget: budget,
-            columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable(), export: export)
+            columnCache: ColumnCache(budget: budget / 2), zones: ZoneTable(), export: export, room: room)
+    }
+
+    /// - Parameter lock: the store's, for a writer; released with the engine.
+    static func assemble(
+        _ files: StoreFiles, _ catalog: Catalog, _ keyring: Keyring, _ lock: (any FileLock)?, _ open: OpenOptions,
+        _ environment: Environment, _ source: KeySource, _ room: StoreRoom
+    ) throws(Fault) -> StoreEngine {
+        var context = try readContext(files, catalog, keyring, open, environment, room)
         let follower = Follower(context, source)
         guard lock != nil else {
             return StoreEngine(context: context, lock: nil, published: Published(), follower: follower)
@@ -241,7 +266,8 @@ extension StoreEngine {
         // Names and journal first: with a keyring older than the store nothing is written.
         let generation = try Recovery(context).checkKeyring()
         _ = try follower.refresh()
-        context.incarnation = try Recovery(context).run()
+        let reading = context
+        context.incarnation = try room.reserve.assisting { () throws(Fault) in try Recovery(reading).run() }
         let published = try follower.refresh()
         let meta = try catalog.read { (reader) throws(Fault) in try reader.meta() }
         let engine = StoreEngine(
@@ -253,6 +279,7 @@ extension StoreEngine {
         try engine.finishErasures()
         try engine.finishDestroyingOldKeys()
         try engine.finishDestroying()
+        try engine.prepareRoom()
         engine.startControl()
         return engine
     }

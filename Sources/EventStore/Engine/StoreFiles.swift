@@ -9,6 +9,8 @@ struct StoreFiles: Sendable {
     var catalog: String { Path.join(root, "catalog.db") }
     var keyring: String { Path.join(root, "keyring") }
     var segments: String { Path.join(root, "segments") }
+    var reserve: String { Path.join(root, Reserve.fileName) }
+    var quarantine: String { Path.join(root, "quarantine") }
     var lock: String { Path.join(root, "lock") }
     var control: String { Path.join(root, StoreFiles.controlName) }
     static let controlName = "control.sock"

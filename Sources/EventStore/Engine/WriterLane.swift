@@ -39,11 +39,12 @@ final class WriterLane: @unchecked Sendable {
     private let sealer: StoreSealer
     private let encoder: JournalEncoder
     private let storedIDs: StoredIDs
-    private var inBatch = RowIndex()
+    var inBatch = RowIndex()
     /// What is prepared and not committed: the last batches of the active table, and the ids of batches.
     private var provisionalCount = 0
     private var provisionalTags: [[UInt8]: AppendRequest] = [:]
     private var provisionalNext: UInt64?
+    var provisionalClaims: [BudgetClaim] = []
     /// Counts how often provisional rows were taken out again.
     private var epoch = 0
 
@@ -148,7 +149,9 @@ final class WriterLane: @unchecked Sendable {
 
     /// Commits a change and says what to do about a failure: after one that leaves the disk in doubt the
     /// store takes no more writes. Called with `turn` held.
-    func commit(_ change: CatalogChange) throws(Fault) -> CatalogCommit {
+    ///
+    /// - Parameter urgent: frees space and so may use what is set aside for a full disk.
+    func commit(_ change: CatalogChange, urgent: Bool = false) throws(Fault) -> CatalogCommit {
         var change = change
         let names = context.names.unsaved
         change.addEntities += names.entities
@@ -162,7 +165,11 @@ final class WriterLane: @unchecked Sendable {
         }
         change.keyringGeneration = context.keyring.generation
         do throws(Fault) {
-            let result = try context.catalog.commit(change)
+            let final = change
+            let result =
+                urgent
+                ? try context.room.reserve.assisting { () throws(Fault) in try context.catalog.commit(final) }
+                : try context.catalog.commit(final)
             context.names.saved(names)
             if let backups { context.keyBackups.saved(backups.revision) }
             context.names.lives.update(change.updateEntities, plans: change.setPlans)
@@ -256,6 +263,9 @@ final class WriterLane: @unchecked Sendable {
         var change = CatalogChange()
         var batches: [MemoryBatch] = []
         var tags: [[UInt8]] = []
+        var claims = 0
+        var bytes = 0
+        var tallies = TallySet()
         var next: UInt64
         let epoch: Int
     }
@@ -272,6 +282,7 @@ final class WriterLane: @unchecked Sendable {
         defer { lane.unlock() }
         let batchesBefore = active.batches.count
         let nextBefore = provisionalNext
+        let claimsBefore = provisionalClaims.count
         do throws(Fault) {
             if let poison { throw poison }
             return .success(try prepareHeld(group))
@@ -281,6 +292,7 @@ final class WriterLane: @unchecked Sendable {
             active.removeLast(added)
             provisionalCount -= added
             provisionalNext = nextBefore
+            giveBackClaims(from: claimsBefore)
             for request in group {
                 if let tag = request.batchTag, provisionalTags[tag] === request { provisionalTags[tag] = nil }
             }
@@ -296,6 +308,7 @@ final class WriterLane: @unchecked Sendable {
         for request in group {
             request.reset()
             if let tag = request.batchTag, try isAnswered(request, tag) { continue }
+            guard hasRoom(for: request, bytes: prepared.bytes) else { continue }
             guard let admitted = try admitOrRefuse(request) else { continue }
             if let rows = admitted.rows {
                 let first = prepared.next
@@ -305,6 +318,7 @@ final class WriterLane: @unchecked Sendable {
                     prepared.next += 1
                 }
                 let blob = try encoder.encode(rows, context.binding(firstSequence: first))
+                prepared.bytes += blob.count
                 prepared.change.journal.append(
                     JournalEntry(
                         firstSequence: first, rows: rows.rowCount, receivedMs: request.receivedMs, blob: blob))
@@ -313,6 +327,12 @@ final class WriterLane: @unchecked Sendable {
                 provisionalCount += 1
                 prepared.batches.append(batch)
             }
+            if let claim = request.claim {
+                provisionalClaims.append(claim)
+                prepared.claims += 1
+            }
+            prepared.tallies.merge(request.tallies) { $0 + $1 }
+            prepared.tallies.merge(context.names.tallies(refused: request.refusedAtDoor)) { $0 + $1 }
             request.nextSequence = prepared.next
             for case let refusal? in request.eventVerdicts.lazy.map(\.refusal) {
                 prepared.change.meta[StoreEngine.refusedPrefix + refusal.reason, default: 0] += 1
@@ -326,6 +346,8 @@ final class WriterLane: @unchecked Sendable {
                 provisionalTags[tag] = request
             }
         }
+        prepared.change.tallies = prepared.tallies.records
+        prepared.change.arrivals = provisionalClaims.suffix(prepared.claims).flatMap(\.arrivals)
         prepared.change.nextSequence = prepared.next
         if !prepared.batches.isEmpty { provisionalNext = prepared.next }
         return prepared
@@ -335,6 +357,7 @@ final class WriterLane: @unchecked Sendable {
     private func commit(_ prepared: Prepared) throws(Fault) {
         guard
             !prepared.change.journal.isEmpty || !prepared.change.batches.isEmpty || !prepared.change.meta.isEmpty
+                || !prepared.change.tallies.isEmpty
         else { return }
         do throws(Fault) {
             _ = try commit(prepared.change)
@@ -345,8 +368,10 @@ final class WriterLane: @unchecked Sendable {
             lane.unlock()
             throw error
         }
+        context.room.added(prepared.bytes)
         lane.lock()
         provisionalCount -= prepared.batches.count
+        provisionalClaims.removeFirst(prepared.claims)
         for tag in prepared.tags { provisionalTags[tag] = nil }
         if provisionalNext == prepared.next { provisionalNext = nil }
         published.withLock { state in
@@ -372,6 +397,7 @@ final class WriterLane: @unchecked Sendable {
         provisionalCount = 0
         provisionalTags = [:]
         provisionalNext = nil
+        giveBackClaims(from: 0)
         epoch += 1
     }
 
@@ -446,7 +472,9 @@ final class WriterLane: @unchecked Sendable {
             inBatch.insert(hash, RowRef(batch: 0, row: UInt32(row)))
             kept.append(UInt32(row))
         }
+        if context.room.ledger.isActive { claim(request, &kept, &verdicts) }
         request.verdicts = verdicts
+        if kept.count < batch.rowCount { request.noteTallies() }
         if kept.isEmpty { return nil }
         if kept.count == batch.rowCount { return batch }
         let collector = RowCollector()

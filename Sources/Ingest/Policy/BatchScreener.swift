@@ -183,6 +183,7 @@ package final class BatchScreener: @unchecked Sendable {
             edits.removeAll(keepingCapacity: true)
             if let reason = edit(batch, row, plan, &edits, &result) {
                 result.refused.append(PolicyRefusal(row: row, reason: reason))
+                result.refusedByEntity[batch.entities.string(Int(batch.entity.base[row])), default: 0] += 1
                 continue
             }
             copy.add(row, plan.columns, type: plan.type, edits: edits)

@@ -57,6 +57,8 @@ package struct Screening: Sendable {
     package var batch: RowBatch
     /// In order of row.
     package var refused: [PolicyRefusal] = []
+    /// The same by name of entity.
+    package var refusedByEntity: [String: Int] = [:]
     /// Values left out or shortened, by reason. Those of refused rows are not among them.
     package var stripped: [PolicyReason: Int] = [:]
     /// Filled by a screener that collects findings: how many values each kind was found in.

@@ -68,7 +68,7 @@ extension StoreEngine {
         try lane.inTurn { () throws(Fault) in
             var change = CatalogChange()
             change.setMeta = [ClockGuard.name: now]
-            _ = try lane.commit(change)
+            _ = try lane.commit(change, urgent: true)
         }
     }
 }

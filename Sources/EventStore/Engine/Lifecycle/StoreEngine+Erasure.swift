@@ -20,7 +20,7 @@ extension StoreEngine {
         }
         let record = try lifeRecord(name)
         // What the receipt promises of the configured copy of the keys has to be possible.
-        try context.keyBackups.update(always: true)
+        try context.room.reserve.assisting { () throws(Fault) in try context.keyBackups.update(always: true) }
         var begun: (removal: PartRemoval, receipt: ReceiptRow, events: Int)?
         try lane.exclusively { () throws(Fault) in
             begun = try beginErasure(record, reason, actor, lane)
@@ -32,6 +32,7 @@ extension StoreEngine {
         var freed = try allocatedBytes(begun.removal.dropped)
         freed += try reclaim(begun.removal, lane)
         try dropJournal(lane)
+        madeRoom(lane, begun.removal.touched)
         if let staleCopy { throw StoreEngine.doneBut(staleCopy) }
         return ErasureReport(
             receipt: try receipt(begun.receipt), events: begun.events, segmentsDropped: begun.removal.dropped.count,
@@ -64,7 +65,7 @@ extension StoreEngine {
         let receipt = try makeReceipt(
             record, try allKeys(of: record), events: events, after: change.addAudit)
         change.addReceipts = [receipt]
-        _ = try lane.commit(change)
+        _ = try lane.commit(change, urgent: true)
         context.names.forget(record.number)
         lane.forget(entity: record.number)
         try publish(removal, lane)
@@ -102,8 +103,10 @@ extension StoreEngine {
 
     /// Returns why the configured copy of the keys still has the key, if it does.
     private func destroyKey(_ record: EntityRecord, _ receipt: ReceiptRow) throws(Fault) -> Fault? {
-        try context.keyring.eraseEntityKeys(
-            try allKeys(of: record).map(\.id), reference: sha256(receipt.body))
+        let keys = try allKeys(of: record).map(\.id)
+        try context.room.reserve.assisting { () throws(Fault) in
+            try context.keyring.eraseEntityKeys(keys, reference: sha256(receipt.body))
+        }
         SealedValue.forgetKeys()
         return keyringChanged()
     }
@@ -115,13 +118,13 @@ extension StoreEngine {
             final.state = LifeState.erased.rawValue
             final.sealedName = []
             change.updateEntities = [final]
-            _ = try lane.commit(change)
+            _ = try lane.commit(change, urgent: true)
         }
     }
 
     /// The journal may hold rows of what was erased, sealed under a key that is gone: they go with a flush.
     private func dropJournal(_ lane: WriterLane) throws(Fault) {
-        try flushLocked(lane)
+        try flushUnlessFull(lane)
         try lane.exclusively { () throws(Fault) in try lane.dropEmptyJournal() }
     }
 
@@ -175,7 +178,7 @@ extension StoreEngine {
                             reason: "its key was erased already",
                             details: ["events": "\(removal.rows)", "key": record.keyID.hexText], actor: .own)
                     ], in: &change)
-                _ = try lane.commit(change)
+                _ = try lane.commit(change, urgent: true)
                 context.names.forget(record.number)
                 lane.forget(entity: record.number)
                 try publish(removal, lane)
@@ -242,7 +245,7 @@ extension WriterLane {
         guard active.rowCount == 0, frozen == nil else { return }
         var change = CatalogChange()
         change.deleteJournalBefore = published.withLock { $0.nextSequence }
-        _ = try commit(change)
+        _ = try commit(change, urgent: true)
     }
 }
 

@@ -45,7 +45,7 @@ extension StoreEngine {
         var report = SweepReport()
         let memory = lane.published.withLock { $0.memory }
         if !dryRun, memory.contains(where: { batch in visibility.visible(batch)?.rows !== batch.rows }) {
-            try flushLocked(lane)
+            try flushUnlessFull(lane)
         }
         let removal = try expired(lane.published.withLock { $0.segments }, visibility, entities)
         report.segmentsDropped = removal.dropped.count
@@ -60,11 +60,33 @@ extension StoreEngine {
             removal.apply(to: &change)
             change.updateEntities = floors
             if !removal.isEmpty { try lane.record([StoreEngine.entry(removal)], in: &change) }
-            _ = try lane.commit(change)
+            _ = try lane.commit(change, urgent: true)
             try publish(removal, lane)
         }
         report.bytesFreed += try reclaim(removal, lane)
+        madeRoom(lane, removal.touched)
         return report
+    }
+
+    /// What expired in memory goes with a flush, which needs space: on a full disk it waits until there is some. It is
+    /// invisible all the same.
+    func flushUnlessFull(_ lane: WriterLane) throws(Fault) {
+        do throws(Fault) {
+            try flushLocked(lane)
+        } catch {
+            guard error.code == .diskFull else { throw error }
+            StoreLog.logger.warning("unflushed events wait for disk space: \(error)")
+        }
+    }
+
+    /// Space was freed: what was set aside for a full disk is set aside again.
+    func madeRoom(_ lane: WriterLane, _ touched: Set<Int64> = []) {
+        context.room.changed(touched)
+        do throws(Fault) {
+            try context.room.check(lane.published.withLock { $0.segments })
+        } catch {
+            return
+        }
     }
 
     private static func entry(_ removal: PartRemoval) -> AuditEntry {
@@ -140,7 +162,7 @@ extension StoreEngine {
         try lane.inTurn { () throws(Fault) in
             var change = CatalogChange()
             change.freeGone = done
-            _ = try lane.commit(change)
+            _ = try lane.commit(change, urgent: true)
         }
         return freed
     }
