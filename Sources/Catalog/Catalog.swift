@@ -15,12 +15,16 @@ package final class Catalog: Sendable {
 
     package let path: String
     package let mode: Mode
+    let files: any FileSystem
     private let writer: DatabaseQueue?
     private let readers: ReaderPool
 
-    private init(path: String, mode: Mode, writer: DatabaseQueue?, readers: ReaderPool) {
+    private init(
+        path: String, mode: Mode, files: any FileSystem, writer: DatabaseQueue?, readers: ReaderPool
+    ) {
         self.path = path
         self.mode = mode
+        self.files = files
         self.writer = writer
         self.readers = readers
     }
@@ -30,8 +34,10 @@ package final class Catalog: Sendable {
     // MARK: Opening
 
     /// Makes an empty catalog in a file that must not exist yet, durably, and closes it.
-    package static func create(path: String, settings: CatalogSettings) throws(Fault) {
-        let files = PosixFileSystem()
+    package static func create(
+        path: String, settings: CatalogSettings, files: any FileSystem = PosixFileSystem()
+    ) throws(Fault) {
+        let files = files.ofSQLite
         let handle = try files.create(path)
         handle.close()
         try faulting(path) {
@@ -49,8 +55,10 @@ package final class Catalog: Sendable {
     }
 
     /// Opens an existing catalog and reads nothing but its settings.
-    package static func open(path: String, mode: Mode) throws(Fault) -> Catalog {
-        let files = PosixFileSystem()
+    package static func open(
+        path: String, mode: Mode, files: any FileSystem = PosixFileSystem()
+    ) throws(Fault) -> Catalog {
+        let files = files.ofSQLite
         guard let status = try files.status(path) else {
             throw Fault(.notFound, "there is no catalog here", at: .init(file: path))
         }
@@ -58,7 +66,7 @@ package final class Catalog: Sendable {
             throw Fault(.damaged, "the catalog is empty", at: .init(file: path))
         }
         // Tells "no permission" from "cannot be opened", which SQLite does not.
-        try CatalogConnection.checkAccess(path, writing: mode == .writer)
+        try CatalogConnection.checkAccess(path, writing: mode == .writer, files)
         let readers = ReaderPool(path: path)
         do throws(Fault) {
             // Before anything is written: a catalog of a newer format is not touched.
@@ -69,8 +77,8 @@ package final class Catalog: Sendable {
                     "the store has format \(version): it can be read as it is; to write to it, run `upgrade` once",
                     at: .init(file: path))
             }
-            let writer = mode == .writer ? try openWriter(path) : nil
-            return Catalog(path: path, mode: mode, writer: writer, readers: readers)
+            let writer = mode == .writer ? try openWriter(path, files) : nil
+            return Catalog(path: path, mode: mode, files: files, writer: writer, readers: readers)
         } catch {
             readers.close()
             throw error
@@ -82,17 +90,22 @@ package final class Catalog: Sendable {
 
     /// Brings a catalog of an earlier format to the present one, in one transaction, and returns the version it had.
     /// Only the holder of the store's lock may call this.
-    package static func upgrade(path: String) throws(Fault) -> Int { try upgrade(path: path) { _ in } }
+    package static func upgrade(path: String, files: any FileSystem = PosixFileSystem()) throws(Fault) -> Int {
+        try upgrade(path: path, files: files) { _ in }
+    }
 
     /// - Parameter prepare: what is done with the connection before the transaction; for tests of failures.
-    static func upgrade(path: String, _ prepare: (Database) throws -> Void) throws(Fault) -> Int {
-        try CatalogConnection.checkAccess(path, writing: true)
+    static func upgrade(
+        path: String, files: any FileSystem = PosixFileSystem(), _ prepare: (Database) throws -> Void
+    ) throws(Fault) -> Int {
+        let files = files.ofSQLite
+        try CatalogConnection.checkAccess(path, writing: true, files)
         let readers = ReaderPool(path: path)
         defer { readers.close() }
         let version = try readers.read { (reader) throws(Fault) in try reader.settings().formatVersion }
         readers.closeIdle()
         guard version < CatalogSchema.formatVersion else { return version }
-        let queue = try openWriter(path)
+        let queue = try openWriter(path, files)
         try faulting(path) {
             try queue.writeWithoutTransaction { database in
                 try prepare(database)
@@ -106,8 +119,8 @@ package final class Catalog: Sendable {
         return version
     }
 
-    private static func openWriter(_ path: String) throws(Fault) -> DatabaseQueue {
-        let log = try LogInspection.inspect(path + "-wal")
+    private static func openWriter(_ path: String, _ files: any FileSystem) throws(Fault) -> DatabaseQueue {
+        let log = try LogInspection.inspect(path + "-wal", files: files)
         if let finding = log.finding {
             throw Fault(
                 .damaged, "\(finding); nothing was changed: open for reading to save what is left, or restore a backup",

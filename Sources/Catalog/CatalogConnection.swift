@@ -95,8 +95,8 @@ enum CatalogConnection {
     }
 
     /// Throws what the operating system says about opening the file, before SQLite hides it.
-    static func checkAccess(_ path: String, writing: Bool) throws(Fault) {
-        guard access(path, writing ? R_OK | W_OK : R_OK) != 0 else { return }
+    static func checkAccess(_ path: String, writing: Bool, _ files: any FileSystem) throws(Fault) {
+        guard files.isSystem, access(path, writing ? R_OK | W_OK : R_OK) != 0 else { return }
         throw .system("open", errno: errno, file: path)
     }
 }

@@ -35,7 +35,7 @@ extension StoreAdministration {
         let start = ContinuousClock.now
         let keyring = try Keyring.open(
             path: files.keyring, environment: environment, secret: try key.secret(environment))
-        let found = try version(keyring, files)
+        let found = try version(keyring, files, environment)
         // Who writes to it now has nothing to fear.
         if found == Catalog.formatVersion {
             return UpgradeReport(
@@ -43,15 +43,17 @@ extension StoreAdministration {
         }
         let lock = try StoreEngine.takeLock(files, environment)
         defer { lock.release() }
-        let before = try Catalog.upgrade(path: files.catalog)
+        let before = try Catalog.upgrade(path: files.catalog, files: environment.files)
         return UpgradeReport(
             versionBefore: before, versionAfter: Catalog.formatVersion,
             seconds: (ContinuousClock.now - start) / .seconds(1))
     }
 
     /// The format of the catalog; refuses one that is too new or another store's, before anything is locked.
-    private static func version(_ keyring: Keyring, _ files: StoreFiles) throws(Fault) -> Int {
-        let catalog = try Catalog.open(path: files.catalog, mode: .reader)
+    private static func version(
+        _ keyring: Keyring, _ files: StoreFiles, _ environment: Environment
+    ) throws(Fault) -> Int {
+        let catalog = try Catalog.open(path: files.catalog, mode: .reader, files: environment.files)
         defer { catalog.close() }
         let settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
         guard settings.storeID == keyring.storeID else {

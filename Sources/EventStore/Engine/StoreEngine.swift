@@ -51,9 +51,13 @@ final class StoreEngine: Sendable {
     }
 
     /// Takes requests of other processes. Only in the holder of the lock, once it is ready.
-    private func startControl() { control.start(self) }
+    private func startControl() {
+        if context.environment.files.isSystem { control.start(self) }
+    }
 
-    func stopControl() { control.stop(context.files) }
+    func stopControl() {
+        if context.environment.files.isSystem { control.stop(context.files) }
+    }
 
     var writing: SegmentWriting {
         SegmentWriting(
@@ -156,7 +160,8 @@ extension StoreEngine {
             settings: CatalogSettings(
                 formatVersion: Catalog.formatVersion, storeID: storeID, incarnation: incarnation,
                 partition: create.partition.stored, sharedByEntitiesMin: create.sharedByEntitiesMin,
-                defaultPlan: create.defaultPlan, createdMs: environment.nowMs()))
+                defaultPlan: create.defaultPlan, createdMs: environment.nowMs()),
+            files: environment.files)
         try environment.files.syncDirectory(path)
         try environment.files.syncDirectory(Path.parent(path))
         _ = keyring
@@ -198,7 +203,8 @@ extension StoreEngine {
         let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
         let lock = open.mode == .readWrite ? try takeLock(files, environment) : nil
         do throws(Fault) {
-            let catalog = try Catalog.open(path: files.catalog, mode: lock == nil ? .reader : .writer)
+            let catalog = try Catalog.open(
+                path: files.catalog, mode: lock == nil ? .reader : .writer, files: environment.files)
             return try assemble(files, catalog, keyring, lock, open, environment, source)
         } catch {
             lock?.release()

@@ -152,9 +152,9 @@ struct Restoration {
 
     /// Makes the two say the same: what either holds to be erased is erased in both.
     private func reconcile(_ manifest: BackupManifest, _ report: inout RestoreReport) throws(Fault) {
-        if manifest.catalogFormat < Catalog.formatVersion { _ = try Catalog.upgrade(path: made.catalog) }
+        if manifest.catalogFormat < Catalog.formatVersion { _ = try Catalog.upgrade(path: made.catalog, files: files) }
         let ring = try Keyring.open(path: made.keyring, environment: environment, secret: secret)
-        let catalog = try Catalog.open(path: made.catalog, mode: .writer)
+        let catalog = try Catalog.open(path: made.catalog, mode: .writer, files: files)
         defer { catalog.close() }
         let (records, receipts) = try catalog.read { (reader) throws(Fault) in
             (try reader.entities(), try reader.receipts())

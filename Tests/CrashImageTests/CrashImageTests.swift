@@ -1,0 +1,78 @@
+// Power is cut at every operation of generated workloads, in every half of the store at once, and what is left has to be
+// what was promised.
+
+import EventStoreCore
+import EventStoreSimulation
+import Foundation
+import Synchronization
+import Testing
+
+@testable import EventStore
+
+/// What a run is asked for: `EVENTSTORE_CRASH_IMAGES` distinct images, seeds from `EVENTSTORE_CRASH_SEED` on, which is
+/// one number, or two with a dash between them: then exactly these.
+struct CrashRequest {
+    var images: Int
+    var first: UInt64
+    var last: UInt64
+
+    init(images: Int) {
+        let environment = ProcessInfo.processInfo.environment
+        self.images = environment["EVENTSTORE_CRASH_IMAGES"].flatMap { Int($0) } ?? images
+        let parts = (environment["EVENTSTORE_CRASH_SEED"] ?? "").split(separator: "-").compactMap { UInt64($0) }
+        first = parts.first ?? UInt64.random(in: 0..<1 << 40)
+        last = .max
+        if let end = parts.last {
+            last = end
+            self.images = environment["EVENTSTORE_CRASH_IMAGES"].flatMap { Int($0) } ?? .max
+        }
+    }
+}
+
+@Suite struct CrashImageTests {
+    /// Runs workloads on two threads until there are images enough.
+    private static func run(_ request: CrashRequest, _ forgets: ForgottenSync? = nil) -> (ImageCount, [String]) {
+        let count = ImageCount()
+        let next = Mutex(request.first)
+        let problems = Mutex<[String]>([])
+        DispatchQueue.concurrentPerform(iterations: 2) { lane in
+            while count.distinct < request.images, problems.withLock({ $0.count < 5 }) {
+                let seed = next.withLock { next -> UInt64? in
+                    guard next <= request.last else { return nil }
+                    defer { next += 1 }
+                    return next
+                }
+                guard let seed else { return }
+                var run = CrashRun(seed: seed, lane: "lane-\(lane)", count: count, forgets: forgets)
+                do { try run.run() } catch {
+                    problems.withLock { $0.append("EVENTSTORE_CRASH_SEED=\(seed): the workload: \(error)") }
+                }
+                problems.withLock { $0 += run.findings.map(\.description) }
+            }
+        }
+        return (count, problems.withLock { $0 })
+    }
+
+    @Test func everythingPromisedIsThereAfterAPowerCut() {
+        let request = CrashRequest(images: 20_000)
+        print("crash images: EVENTSTORE_CRASH_SEED=\(request.first)")
+        let start = ContinuousClock.now
+        let (count, problems) = CrashImageTests.run(request)
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        print(
+            "crash images: \(count.distinct) distinct, \(count.opened.load(ordering: .relaxed)) opened, "
+                + "\(count.nested.load(ordering: .relaxed)) of them after a second or third cut, "
+                + "\(count.positions.load(ordering: .relaxed)) operations, \(String(format: "%.1f", seconds)) s")
+        for problem in problems { Issue.record("\(problem)") }
+    }
+
+    /// The simulation itself: a disk that forgets one kind of sync must be found out.
+    @Test(arguments: ForgottenSync.allCases) func aForgottenSyncIsFound(_ forgets: ForgottenSync) {
+        var request = CrashRequest(images: 20_000)
+        request.first = 1
+        request.last = 400
+        let (count, problems) = CrashImageTests.run(request, forgets)
+        print("forgotten sync of \(forgets): found after \(count.distinct) images: \(problems.first ?? "never")")
+        #expect(!problems.isEmpty, "nobody noticed that \(forgets) was not synced")
+    }
+}
