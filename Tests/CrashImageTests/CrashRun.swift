@@ -162,17 +162,17 @@ struct CrashRun {
             return
         }
         guard goesDeeper, inspection.seen.count > 1 else { return }
-        try descend(disk.log, image, expectation, inspection, depth, &generator)
+        try descend(image, expectation, inspection, depth, &generator)
     }
 
     /// Power fails again while the store recovers, and while it is written to after that.
     private mutating func descend(
-        _ log: [DiskOperation], _ image: DiskState, _ expectation: Expectation, _ inspection: ImageInspection,
+        _ image: DiskState, _ expectation: Expectation, _ inspection: ImageInspection,
         _ depth: Int, _ generator: inout SeededGenerator
     ) throws {
         let seen = inspection.seen
         let seed = generator.next()
-        try follow(log, PowerCut(image), depth: depth + 1, &generator) { _, step, isUnderWay in
+        try follow(inspection.log, PowerCut(image), depth: depth + 1, &generator) { _, step, isUnderWay in
             var next = expectation
             next.old = isUnderWay && step > 0 ? seen[step - 1] : seen[step]
             next.new = seen[step]

@@ -16,6 +16,8 @@ struct ImageInspection {
     let restores: Bool
     /// What was seen after opening, and after each further step.
     private(set) var seen: [Observation] = []
+    /// What this did to the disk, without the look at the backup.
+    private(set) var log: [DiskOperation] = []
     /// What opened it.
     private(set) var key: KeySource?
 
@@ -36,6 +38,7 @@ struct ImageInspection {
             guard let store = try open() else { return nil }
             let problem = try look(store)
             try store.close()
+            log = disk.log
             return try problem ?? checkFiles() ?? (restores ? checkBackup() : nil)
         } catch {
             return "\(error)"

@@ -90,17 +90,16 @@ private enum VFSCalls {
         guard let file else { return SQLITE_CANTOPEN }
         file.pointee.pMethods = nil
         guard let disk = SimulatedDisk.disk(of: path) else { return SQLITE_CANTOPEN }
-        var isNew = false
         var node = disk.nodeOfFile(path)
         if node == nil, flags & SQLITE_OPEN_CREATE != 0 {
             node = try? disk.createNode(path)
-            isNew = true
         } else if node != nil, flags & SQLITE_OPEN_EXCLUSIVE != 0 {
             return SQLITE_CANTOPEN
         }
         guard let node else { return SQLITE_CANTOPEN }
+        // By the flag, whether or not the file was there: as the unix VFS has it.
         let kinds = SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL
-        let object = SQLiteFile(disk, node, path, syncsDirectory: isNew && flags & kinds != 0)
+        let object = SQLiteFile(disk, node, path, syncsDirectory: flags & SQLITE_OPEN_CREATE != 0 && flags & kinds != 0)
         object.removesOnClose = flags & SQLITE_OPEN_DELETEONCLOSE != 0
         file.withMemoryRebound(to: OpenFile.self, capacity: 1) { open in
             open.pointee.object = Unmanaged.passRetained(object).toOpaque()

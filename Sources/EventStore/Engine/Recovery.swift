@@ -48,11 +48,14 @@ struct Recovery {
         return known
     }
 
-    /// Unlinks files whose rows say so, then removes the rows. A file that is gone already was unlinked before.
+    /// Unlinks files whose rows say so, durably, then removes the rows. A file that is gone already was unlinked before.
     private func finishRemovals(_ segments: [CatalogSegment]) throws(Fault) {
         guard !segments.isEmpty else { return }
         for segment in segments {
             try SegmentRemoval.unlink(try SegmentHandle(segment, files: context.files).path, context.environment)
+        }
+        for start in Set(segments.map(\.partitionStart)) {
+            try syncIfThere(context.files.directory(partitionStart: start))
         }
         var change = CatalogChange()
         change.removeSegments = segments.map(\.number)
@@ -72,8 +75,15 @@ struct Recovery {
                 try SegmentRemoval.unlink(Path.join(directory, name), context.environment)
                 left -= 1
             }
+            // Before this incarnation is recorded: a file that came back later would belong to nobody.
+            if left < names.count { try files.syncDirectory(directory) }
             if left == 0 { try? files.removeDirectory(directory) }
         }
+    }
+
+    private func syncIfThere(_ directory: String) throws(Fault) {
+        guard try context.environment.files.status(directory) != nil else { return }
+        try context.environment.files.syncDirectory(directory)
     }
 
     private func isOrphan(_ path: String, _ known: Set<[UInt8]>, _ incarnation: UInt64) throws(Fault) -> Bool {
