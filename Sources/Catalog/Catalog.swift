@@ -67,6 +67,7 @@ package final class Catalog: Sendable {
         }
         // Tells "no permission" from "cannot be opened", which SQLite does not.
         try CatalogConnection.checkAccess(path, writing: mode == .writer, files)
+        if mode == .writer { try rollBack(path, files) }
         let readers = ReaderPool(path: path)
         do throws(Fault) {
             // Before anything is written: a catalog of a newer format is not touched.
@@ -100,6 +101,7 @@ package final class Catalog: Sendable {
     ) throws(Fault) -> Int {
         let files = files.ofSQLite
         try CatalogConnection.checkAccess(path, writing: true, files)
+        try rollBack(path, files)
         let readers = ReaderPool(path: path)
         defer { readers.close() }
         let version = try readers.read { (reader) throws(Fault) in try reader.settings().formatVersion }
@@ -117,6 +119,17 @@ package final class Catalog: Sendable {
             try queue.close()
         }
         return version
+    }
+
+    /// A change of the journal mode that was cut short left a rollback journal, and connections that only read can do
+    /// nothing with it.
+    private static func rollBack(_ path: String, _ files: any FileSystem) throws(Fault) {
+        guard let journal = try files.status(path + "-journal"), journal.size > 0 else { return }
+        try faulting(path) {
+            let queue = try DatabaseQueue(path: path, configuration: CatalogConnection.rollingBack)
+            _ = try queue.writeWithoutTransaction { try Int.fetchOne($0, sql: "SELECT count(*) FROM sqlite_schema") }
+            try queue.close()
+        }
     }
 
     private static func openWriter(_ path: String, _ files: any FileSystem) throws(Fault) -> DatabaseQueue {

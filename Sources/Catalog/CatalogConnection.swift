@@ -47,6 +47,10 @@ enum CatalogConnection {
         }
     }
 
+    /// Of a catalog that a writer was changing without a log, on its way into or out of one, when it was cut short: to
+    /// read anything is to roll that change back.
+    static var rollingBack: Configuration { configured(readonly: false) { _ in } }
+
     static var reading: Configuration {
         configured(readonly: true) { database in
             try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")

@@ -18,6 +18,8 @@ struct Expectation {
     var hasParts = false
     /// The store was being made: there may be none yet.
     var mayBeMissing = false
+    /// The store may still be of an earlier format.
+    var mayBeOld = false
     /// Exports: what may be in them, and which have to be there.
     var files: [String: Set<UInt64>] = [:]
     var required: Set<String> = []
@@ -76,12 +78,30 @@ struct CrashRun {
     private static let findingsMax = 3
 
     mutating func run() throws {
-        let disk = SimulatedDisk.mount(lane, forgets: forgets)
         var generator = SeededGenerator(seed: seed ^ 0x5bd1_e995)
-        var workload = try Workload(seed: seed, disk: disk)
+        // Now and then a store of an earlier format, which is brought to this one.
+        let isOld = generator.chance(1, of: 12)
+        let start = isOld ? try FormatOne.disk() : DiskState()
+        let disk = SimulatedDisk.mount(lane, start, forgets: forgets)
+        var workload = try isOld ? Workload(upgrading: seed, disk: disk) : Workload(seed: seed, disk: disk)
         try workload.run(steps: Int.random(in: 4...14, using: &generator))
+        try cutPower(workload, start, &generator)
+    }
+
+    /// A workload that was chosen for what it once found.
+    mutating func run(_ moves: [Workload.Move]) throws {
+        var generator = SeededGenerator(seed: seed)
+        let disk = SimulatedDisk.mount(lane, forgets: forgets)
+        var workload = try Workload(seed: seed, disk: disk)
+        try workload.run(moves)
+        try cutPower(workload, DiskState(), &generator)
+    }
+
+    private mutating func cutPower(
+        _ workload: Workload, _ start: DiskState, _ generator: inout SeededGenerator
+    ) throws {
         steps = workload.steps
-        try follow(disk.log, PowerCut(), depth: 1, &generator) { run, step, isUnderWay in
+        try follow(workload.disk.log, PowerCut(start), depth: 1, &generator) { run, step, isUnderWay in
             run.expectation(step, isUnderWay)
         }
         SimulatedDisk.unmount(lane)
@@ -95,8 +115,10 @@ struct CrashRun {
         for known in [before, step] { for (path, digest) in known.files { files[path, default: []].insert(digest) } }
         var expectation = Expectation(
             old: before.after, new: step.after, keys: isUnderWay ? [step.key, before.key] : [step.key],
-            nowMs: step.nowMs, hasParts: step.hasParts && isUnderWay, mayBeMissing: index == 0 && isUnderWay,
+            nowMs: step.nowMs, hasParts: step.hasParts && isUnderWay,
+            mayBeMissing: step.name == "create" && isUnderWay,
             files: files, required: Set(before.files.keys))
+        expectation.mayBeOld = step.name == "found" || step.name == "upgrade" && isUnderWay
         expectation.backups = [before.backup, step.backup].compactMap { $0 }
         expectation.hasBackup = before.backup != nil
         expectation.context = (seed << 12) ^ UInt64(index) << 1 ^ (isUnderWay ? 1 : 0)
@@ -122,8 +144,9 @@ struct CrashRun {
             }
             guard step >= 0 else { continue }
             count.positions.add(1, ordering: .relaxed)
-            cut.takeDigests()
-            for fates in plans(cut, depth, &generator) {
+            let chosen = plans(cut, depth, &generator)
+            if !chosen.isEmpty { cut.takeDigests() }
+            for fates in chosen {
                 guard findings.count < CrashRun.findingsMax else { return }
                 var expectation = expected(self, step, isUnderWay)
                 expectation.what += ", operation \(position) of \(log.count)"

@@ -49,7 +49,7 @@ struct ImageInspection {
         var failure: (any Error)?
         for key in expectation.keys {
             do {
-                let store = try world.open(disk, key)
+                let store = try openOrUpgrade(key)
                 self.key = key
                 return store
             } catch  where expectation.mayBeMissing {
@@ -62,6 +62,16 @@ struct ImageInspection {
         }
         if let failure { throw failure }
         return nil
+    }
+
+    /// A store of an earlier format is brought to this one first, as its error says.
+    private func openOrUpgrade(_ key: KeySource) throws -> BlockingEventStore {
+        do {
+            return try world.open(disk, key)
+        } catch let fault as Fault where fault.code == .readOnly && expectation.mayBeOld {
+            _ = try StoreAdministration.upgrade(at: disk.root + "/store", key: key, world.environment(disk))
+            return try world.open(disk, key)
+        }
     }
 
     private mutating func look(_ store: BlockingEventStore) throws -> String? {

@@ -104,22 +104,82 @@ struct Workload {
         steps.append(WorkloadStep(name: "create", key: key, nowMs: world.nowMs, after: try Observation(store)))
     }
 
-    mutating func run(steps count: Int) throws {
-        for _ in 0..<count { try next() }
-        try step("close") { workload in try workload.store.close() }
+    /// A store of an earlier format is there; the first step is to upgrade it.
+    init(upgrading seed: UInt64, disk: SimulatedDisk) throws {
+        self.disk = disk
+        generator = SeededGenerator(seed: seed)
+        world = SimulatedWorld(seed: generator.next(), nowMs: FormatOne.nowMs)
+        key = try FormatOne.key()
+        let path = disk.root + "/store"
+        var reading = SimulatedWorld.options
+        reading.mode = .readOnly
+        disk.mark(.begins(0))
+        disk.mark(.acknowledged(0))
+        let old = BlockingEventStore(
+            store: EventStore(
+                engine: try StoreEngine.open(at: path, key: key, open: reading, environment: world.environment(disk))))
+        steps.append(WorkloadStep(name: "found", key: key, nowMs: world.nowMs, after: try Observation(old)))
+        try old.close()
+        disk.mark(.begins(1))
+        _ = try StoreAdministration.upgrade(at: path, key: key, world.environment(disk))
+        disk.mark(.acknowledged(1))
+        store = try world.open(disk, key)
+        steps.append(WorkloadStep(name: "upgrade", key: key, nowMs: world.nowMs, after: try Observation(store)))
+        names = try store.entities().map(\.name)
     }
 
-    private mutating func next() throws {
+    /// What a workload is made of.
+    enum Move {
+        case append, importFile, flush, compact, sweep, entity, keys, export, backUp, reopen
+        /// Chosen by tests that know what they look for.
+        case addSlot, reopenWithoutLog
+    }
+
+    mutating func run(steps count: Int) throws {
+        for _ in 0..<count { try perform(choose()) }
+        try close()
+    }
+
+    mutating func run(_ moves: [Move]) throws {
+        for move in moves { try perform(move) }
+        try close()
+    }
+
+    private mutating func close() throws { try step("close") { workload in try workload.store.close() } }
+
+    private mutating func choose() -> Move {
         switch Int.random(in: 0..<100, using: &generator) {
-        case 0..<28: try append()
-        case 28..<38: try step("flush") { try $0.store.flush() }
-        case 38..<45: try step("compact") { _ = try $0.store.compact() }
-        case 45..<52: try sweep()
-        case 52..<72: try changeEntity()
-        case 72..<84: try changeKeys()
-        case 84..<89: try export()
-        case 89..<94: try backUp()
-        default: try reopen()
+        case 0..<22: .append
+        case 22..<28: .importFile
+        case 28..<38: .flush
+        case 38..<45: .compact
+        case 45..<52: .sweep
+        case 52..<72: .entity
+        case 72..<84: .keys
+        case 84..<89: .export
+        case 89..<94: .backUp
+        case 94..<98: .reopen
+        default: .reopenWithoutLog
+        }
+    }
+
+    private mutating func perform(_ move: Move) throws {
+        switch move {
+        case .append: try append()
+        case .importFile: try importFile()
+        case .flush: try step("flush") { try $0.store.flush() }
+        case .compact: try step("compact") { _ = try $0.store.compact() }
+        case .sweep: try sweep()
+        case .entity: try changeEntity()
+        case .keys: try changeKeys()
+        case .export: try export()
+        case .backUp: try backUp()
+        case .reopen: try reopen()
+        case .addSlot:
+            keyNumber += 1
+            let new = Workload.key(keyNumber)
+            try step("add slot") { _ = try $0.store.addKeySlot(new) }
+        case .reopenWithoutLog: try reopenWithoutLog()
         }
     }
 
@@ -169,6 +229,25 @@ struct Workload {
         let isNamed = generator.chance(1, of: 2)
         if isNamed { lastBatch = (id, events) }
         try step("append") { _ = try $0.store.append(events, batchID: isNamed ? id : nil) }
+    }
+
+    /// A file of the machine, not of the simulated disk: what it says is not part of what is tested.
+    private mutating func importFile() throws {
+        let events = events()
+        let path = NSTemporaryDirectory() + "eventstore-import-\(UUID().uuidString).ndjson"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let lines = events.map { event in
+            #"{"entity":"\#(event.entity)","type":"\#(event.type)","timestamp":\#(event.timestamp),"#
+                + #""id":"\#(event.id?.uuidString ?? "")","attributes":{"n":\#(number),"note":"imported"}}"#
+        }
+        try lines.joined(separator: "\n").write(toFile: path, atomically: true, encoding: .utf8)
+        var request = ImportRequest(sources: [path])
+        request.format = .ndjson
+        request.durable = generator.chance(1, of: 2)
+        request.batchSize = 3
+        try step(request.durable ? "durable import" : "import", hasParts: true) {
+            _ = try $0.store.importEvents(request)
+        }
     }
 
     // MARK: Time and people
@@ -243,6 +322,7 @@ struct Workload {
     // MARK: Copies
 
     private mutating func export() throws {
+        guard generator.chance(3, of: 4) else { return try exportDays() }
         let format = generator.pick([ExportRequest.Format.ndjson, .csv])
         exports += 1
         let path = disk.root + "/export-\(generator.pick([0, exports]))"
@@ -252,6 +332,13 @@ struct Workload {
             _ = try workload.store.export(request)
             workload.files[path] = workload.disk.digest(path)
         }
+    }
+
+    /// A directory of files. What is in it is not looked at after a cut: only that the store is whole.
+    private mutating func exportDays() throws {
+        var request = ExportRequest(format: .parquet, to: .path(disk.root + "/days"))
+        request.replacesExisting = true
+        try step("export of days") { _ = try $0.store.export(request) }
     }
 
     private mutating func backUp() throws {
@@ -265,6 +352,15 @@ struct Workload {
 
     private mutating func reopen() throws {
         try step("reopen") { workload in
+            try workload.store.close()
+            workload.store = try workload.world.open(workload.disk, workload.key)
+        }
+    }
+
+    /// As a catalog that was exported or restored is opened for the first time.
+    private mutating func reopenWithoutLog() throws {
+        try step("reopen without a log") { workload in
+            try workload.store.engine.context.catalog.leaveLogMode()
             try workload.store.close()
             workload.store = try workload.world.open(workload.disk, workload.key)
         }

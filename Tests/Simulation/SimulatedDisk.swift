@@ -9,7 +9,7 @@ import Synchronization
 
 /// Which syncs a disk forgets: the mistakes the simulation must be able to find.
 package enum ForgottenSync: String, Sendable, CaseIterable {
-    case segment, segmentDirectory, log, keyring, catalog, storeDirectory
+    case segment, segmentDirectory, log, keyring, catalog, storeDirectory, export, backup, backupDirectory
 }
 
 /// `@unchecked Sendable`: everything mutable is behind `lock`.
@@ -184,7 +184,7 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
 
     package func status(_ path: String) throws(Fault) -> FileStatus? {
         try locked { () throws(Fault) in
-            guard let node = state.node(try inside(path)) else { return nil }
+            guard let below = try? inside(path), let node = state.node(below) else { return nil }
             let isDirectory = state.isDirectory(node)
             let size = state.files[node]?.count ?? 0
             return FileStatus(
@@ -197,7 +197,7 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
         try locked { () throws(Fault) in
             let node = try existing(path)
             guard state.isDirectory(node) else { throw Fault(.io, "not a directory", at: .init(file: path)) }
-            if let forgets, forgets.isDirectory(path, store: root + "/store") { return }
+            if let forgets, forgets.isDirectory(path, root: root) { return }
             performLocked(.syncDirectory(node))
         }
     }
@@ -235,27 +235,30 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
     }
 
     func sync(_ node: Int, _ path: String) {
-        if let forgets, forgets.isFile(path) { return }
+        if let forgets, forgets.isFile(path, root: root) { return }
         perform(.syncFile(node))
     }
 }
 
 extension ForgottenSync {
-    fileprivate func isFile(_ path: String) -> Bool {
+    fileprivate func isFile(_ path: String, root: String) -> Bool {
         switch self {
-        case .segment: path.hasSuffix(".seg.tmp") || path.hasSuffix(".seg")
+        case .segment: path.hasPrefix(root + "/store/segments/")
         case .log: path.hasSuffix("catalog.db-wal")
         case .catalog: path.hasSuffix("catalog.db")
         case .keyring: path.hasSuffix("/keyring.tmp")
-        case .segmentDirectory, .storeDirectory: false
+        case .export: path.contains(".exporting-")
+        case .backup: path.hasPrefix(root + "/backup/")
+        case .segmentDirectory, .storeDirectory, .backupDirectory: false
         }
     }
 
-    fileprivate func isDirectory(_ path: String, store: String) -> Bool {
+    fileprivate func isDirectory(_ path: String, root: String) -> Bool {
         switch self {
-        case .segmentDirectory: path.hasPrefix(store + "/segments")
-        case .storeDirectory: path == store
-        case .segment, .log, .keyring, .catalog: false
+        case .segmentDirectory: path.hasPrefix(root + "/store/segments")
+        case .storeDirectory: path == root + "/store"
+        case .backupDirectory: path.hasPrefix(root + "/backup")
+        case .segment, .log, .keyring, .catalog, .export, .backup: false
         }
     }
 }

@@ -16,7 +16,10 @@ struct Recovery {
     ///
     /// Each writer draws its own. A catalog that was put back from a copy thus knows no incarnation of files
     /// written since, and never deletes them.
-    func run() throws(Fault) -> UInt64 {
+    ///
+    /// - Parameter knowsKeyring: the catalog says which generation of the keyring it belongs to. If not, it does from
+    ///   now on: a new store, or one of an earlier format.
+    func run(knowsKeyring: Bool) throws(Fault) -> UInt64 {
         let segments = try context.catalog.read { (reader) throws(Fault) in try reader.segments(overlapping: nil) }
         try finishRemovals(segments.filter { $0.state != CatalogSegment.live })
         let meta = try context.catalog.read { (reader) throws(Fault) in try reader.meta() }
@@ -26,6 +29,7 @@ struct Recovery {
         withUnsafeMutableBytes(of: &fresh) { context.environment.randomBytes($0) }
         var change = CatalogChange()
         change.setMeta = [Recovery.lastIncarnation: Int64(bitPattern: fresh)]
+        if !knowsKeyring { change.keyringGeneration = context.keyring.generation }
         // A clock that leapt is not recorded: the guard would believe it the next time.
         let now = context.environment.nowMs()
         if now - (meta[ClockGuard.name] ?? now) <= ClockGuard.leapMaxMs { change.setMeta[ClockGuard.name] = now }

@@ -240,7 +240,7 @@ extension StoreEngine {
         // Names and journal first: with a keyring older than the store nothing is written.
         let generation = try Recovery(context).checkKeyring()
         _ = try follower.refresh()
-        context.incarnation = try Recovery(context).run()
+        context.incarnation = try Recovery(context).run(knowsKeyring: generation > 0)
         let published = try follower.refresh()
         let meta = try catalog.read { (reader) throws(Fault) in try reader.meta() }
         let engine = StoreEngine(
