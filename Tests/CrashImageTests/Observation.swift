@@ -63,12 +63,20 @@ struct Observation: Equatable {
         return "neither before nor after: " + describe(old) + "; " + describe(new)
     }
 
-    /// Several commits of one step: each line is of before or of after.
+    /// Several commits of one step: each line is of before or of after, and how many events there are lies between.
     private func partsDiffer(_ old: Observation, _ new: Observation) -> String? {
-        let known = Set(old.events + new.events + old.state + new.state + old.audit + new.audit)
+        func uncounted(_ lines: [String]) -> [String] {
+            lines.map { line in
+                guard line.hasPrefix("entity "), let count = line.range(of: " events ") else { return line }
+                return line[..<count.lowerBound] + String(line[count.upperBound...].drop { $0.isNumber })
+            }
+        }
+        let known = Set(old.events + new.events + uncounted(old.state + new.state) + old.audit + new.audit)
         let kept = Set(old.events).intersection(new.events)
         if let lost = kept.subtracting(events).first { return "lost: \(lost)" }
-        return (events + state + audit).first { !known.contains($0) }.map { "neither before nor after: \($0)" }
+        return (events + uncounted(state) + audit).first { !known.contains($0) }.map {
+            "neither before nor after: \($0)"
+        }
     }
 
     private func describe(_ known: Observation) -> String {
