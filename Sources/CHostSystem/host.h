@@ -1,11 +1,13 @@
-// What Swift's view of the C library leaves out because it is no part of POSIX: holes in files, and who is at the other
-// end of a local socket.
+// What Swift's view of the C library leaves out: holes in files, who is at the other end of a local socket, and
+// descriptors that go through one.
 #ifndef EVENTSTORE_HOST_H
 #define EVENTSTORE_HOST_H
 
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <stdint.h>
+#include <string.h>
+#include <unistd.h>
 
 #if defined(__linux__)
 extern int fallocate(int descriptor, int mode, off_t offset, off_t length);
@@ -27,7 +29,6 @@ static inline int eventstore_peer(int descriptor, uint32_t *user, int32_t *proce
 }
 #else
 #include <sys/un.h>
-#include <unistd.h>
 
 static inline int eventstore_peer(int descriptor, uint32_t *user, int32_t *process) {
     uid_t uid;
@@ -41,5 +42,53 @@ static inline int eventstore_peer(int descriptor, uint32_t *user, int32_t *proce
     return 0;
 }
 #endif
+
+// Sends bytes and with them a descriptor of this process; the number of bytes sent, or -1.
+static inline ssize_t eventstore_send_descriptor(int socket, const void *bytes, size_t count, int descriptor) {
+    union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control;
+    memset(&control, 0, sizeof(control));
+    struct iovec part = { (void *)bytes, count };
+    struct msghdr message = { 0 };
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.room;
+    message.msg_controllen = sizeof(control.room);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+#if defined(MSG_NOSIGNAL)
+    return sendmsg(socket, &message, MSG_NOSIGNAL);
+#else
+    return sendmsg(socket, &message, 0);
+#endif
+}
+
+// Reads bytes as read() does. A descriptor that came with them is the caller's from now on; it is left alone if none did.
+static inline ssize_t eventstore_receive(int socket, void *bytes, size_t count, int *descriptor) {
+    union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control;
+    struct iovec part = { bytes, count };
+    struct msghdr message = { 0 };
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.room;
+    message.msg_controllen = sizeof(control.room);
+#if defined(MSG_CMSG_CLOEXEC)
+    ssize_t result = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+#else
+    ssize_t result = recvmsg(socket, &message, 0);
+#endif
+    if (result < 0) return result;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS
+        && header->cmsg_len == CMSG_LEN(sizeof(int))) {
+        int found;
+        memcpy(&found, CMSG_DATA(header), sizeof(int));
+        if (*descriptor >= 0) close(*descriptor);
+        *descriptor = found;
+    }
+    return result;
+}
 
 #endif

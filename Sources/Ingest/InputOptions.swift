@@ -27,6 +27,8 @@ package struct InputOptions: Sendable {
     package var nowMs: Int64
     /// An event later than `nowMs` plus this is refused.
     package var futureMsMax: Int64
+    /// The descriptor that "-" reads.
+    package var standardInput: Int32 = 0
 
     package init(
         format: InputFormat? = nil, logFormat: String? = nil, defaultEntity: String? = nil,

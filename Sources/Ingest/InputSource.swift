@@ -60,7 +60,7 @@ package final class InputSource: @unchecked Sendable {
     /// - Throws: `not-found`, `permission`; `damaged` when compressed data breaks before the first line;
     ///   `invalid` when nothing tells the format.
     package init(path: String, options: InputOptions, chunkBytes: Int = 4 << 20) throws(Fault) {
-        file = try InputFile(path: path)
+        file = try InputFile(path: path, standardInput: options.standardInput)
         decoder = try InputDecoders.make(file)
         pool = ChunkPool(blockBytes: max(chunkBytes, 16))
         let known = options.logFormat == nil ? options.format : .logPattern

@@ -25,16 +25,17 @@ final class InputFile {
     let isLive: Bool
     let bytesRead = Atomic<Int>(0)
     private let descriptor: Int32
+    private let isStandardInput: Bool
     /// Bytes read ahead of the decoder.
     private let buffer = UnsafeMutableRawPointer.allocate(byteCount: InputFile.bufferBytes, alignment: 16)
     private var start = 0
     private var end = 0
 
-    /// - Parameter path: `-` is standard input.
-    init(path: String) throws(Fault) {
-        let isStandardInput = path == "-"
+    /// - Parameter path: `-` is standard input, which somebody else closes.
+    init(path: String, standardInput: Int32) throws(Fault) {
+        isStandardInput = path == "-"
         self.path = isStandardInput ? "standard input" : path
-        descriptor = isStandardInput ? 0 : open(path, O_RDONLY | O_CLOEXEC)
+        descriptor = isStandardInput ? standardInput : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Fault.system("open", errno: errno, file: path) }
         var status = stat()
         let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
@@ -44,7 +45,7 @@ final class InputFile {
 
     deinit {
         buffer.deallocate()
-        if descriptor > 0 { close(descriptor) }
+        if !isStandardInput { close(descriptor) }
     }
 
     /// Bytes read but not used yet.

@@ -59,4 +59,16 @@ struct ComparisonTests {
         #expect(comparison.problem(with: [[.integer(1), .integer(0)]]) != nil)
         #expect(comparison.problem(with: [[.null, .integer(0)]]) != nil)
     }
+
+    @Test("Rows with tolerance leave each other the partners they need")
+    func partners() {
+        // The first row is near both, the second one only near the row with the wider bound.
+        let expected: [[Cell]] = [
+            [.real(1), .integer(5), .real(1e12)], [.real(1.5), .integer(5), .real(1e3)],
+        ]
+        let comparison = Comparison(Self.question(.near("x")), expected: expected)
+        #expect(comparison.problem(with: [[.real(1.5 + 1e-10), .integer(5)], [.real(1.2), .integer(5)]]) == nil)
+        #expect(comparison.problem(with: [[.real(1.2), .integer(5)], [.real(1.5 + 1e-10), .integer(5)]]) == nil)
+        #expect(comparison.problem(with: [[.real(1.2), .integer(5)], [.real(1.3), .integer(5)]]) != nil)
+    }
 }

@@ -243,7 +243,7 @@ import Testing
         for line in lines {
             let socket = try Self.socket(folder.store)
             socket.send(line + [0x0a])
-            let answer = try #require(socket.line(max: ControlMessage.lineBytesMax))
+            let answer = try #require(socket.line(max: ControlMessage.answerBytesMax))
             guard case .failure("invalid", _)? = ControlMessage.decode(answer, as: ControlAnswer.self) else {
                 Issue.record("\(String(decoding: answer, as: UTF8.self))")
                 continue

@@ -91,15 +91,30 @@ struct ImportCommand: ParsableCommand {
 
     func run() throws {
         let request = try request()
-        let report = try access.open(.readWrite) { store in
-            let meter = ProgressMeter("importing", quiet: quietness.quiet)
-            defer { meter.finish() }
-            return try store.importEvents(request) { meter.update($0) }
-        }
+        let meter = ProgressMeter("importing", quiet: quietness.quiet)
+        let report = try importEvents(request, meter)
         let output = Output()
         try output.write(ImportSummary.line(report) + "\n")
         try output.flush()
         try judge(report)
+    }
+
+    /// Here, or in the process that has the store open already.
+    private func importEvents(_ request: ImportRequest, _ meter: ProgressMeter) throws -> ImportReport {
+        let session = try access.session()
+        defer { meter.finish() }
+        do {
+            return try session.open(.readWrite) { store in try store.importEvents(request) { meter.update($0) } }
+        } catch let error as EventStoreError where error.code == .locked && !acknowledgements {
+            // The other process has another working directory.
+            var request = request
+            request.sources = request.sources.map { $0 == "-" ? $0 : URL(fileURLWithPath: $0).path }
+            let result = try session.perform(.importEvents(request)) { meter.update(share: $0) }
+            guard case .imported(let report) = result else {
+                throw CLIFailure(code: "io", message: "the holder of the store gave another answer")
+            }
+            return report
+        }
     }
 
     private func request() throws -> ImportRequest {

@@ -21,6 +21,9 @@ public enum StoreOperation: Codable, Sendable {
     case flush
     case keys(KeyOperation)
     case backup(directory: String, options: BackupOptions)
+    /// An import of files. Beside another process that one reads them: paths are those of this machine, and "-" is
+    /// the standard input of the process that asks.
+    case importEvents(ImportRequest)
 }
 
 /// What an operation gives back.
@@ -31,6 +34,7 @@ public enum OperationResult: Codable, Sendable {
     case compacted(CompactReport)
     case keys(KeyResult)
     case backedUp(BackupReport)
+    case imported(ImportReport)
 }
 
 /// Changing a store whoever holds it.
@@ -115,6 +119,11 @@ extension BlockingEventStore {
         case .keys(let operation): return .keys(try perform(operation))
         case .backup(let directory, let options):
             return .backedUp(try backup(to: directory, options: options, progress: progress))
+        case .importEvents(let request):
+            return .imported(
+                try importEvents(request) { told in
+                    progress?(told.bytesTotal > 0 ? Double(told.bytesRead) / Double(told.bytesTotal) : 0)
+                })
         }
         return .done
     }

@@ -30,7 +30,7 @@ public struct AppendReport: Sendable {
 }
 
 /// An input line or event that was not stored.
-public struct Refusal: Sendable {
+public struct Refusal: Codable, Sendable {
     /// Source file, "-" for standard input.
     public var source: String
     /// Line in the source, from 1; 0 when the event was refused behind the parser, where lines are not known.
@@ -47,8 +47,8 @@ public struct Refusal: Sendable {
 }
 
 /// What an import reads.
-public struct ImportRequest: Sendable {
-    public enum Format: String, Sendable, CaseIterable {
+public struct ImportRequest: Codable, Sendable {
+    public enum Format: String, Codable, Sendable, CaseIterable {
         case auto, ndjson, csv, parquet, sqlite, clf, combined
         case vhostCombined = "vhost_combined"
     }
@@ -76,7 +76,15 @@ public struct ImportRequest: Sendable {
     public var verify = true
     /// Called, one call at a time, with the number of events whose batches are durable.
     public var acknowledged: (@Sendable (_ events: Int) -> Void)?
+    /// What "-" reads: in the holder of a store the input of the process that asked.
+    package var standardInput: Int32 = 0
     public init(sources: [String]) { self.sources = sources }
+
+    /// What goes to another process: not the callback, and the descriptor only beside the text.
+    private enum CodingKeys: String, CodingKey {
+        case sources, format, logFormat, entity, allowNewEntities, plan, inputTimeZone, durable, batchSize, strict
+        case dryRun, verify
+    }
 }
 
 public struct ImportProgress: Sendable {
@@ -86,7 +94,7 @@ public struct ImportProgress: Sendable {
     public var eventsRead: Int
 }
 
-public struct ImportReport: Sendable {
+public struct ImportReport: Codable, Sendable {
     public var read = 0
     public var stored = 0
     public var duplicates = 0

@@ -81,9 +81,11 @@ final class ImportFeed {
         if let entity = request.entity, !(1...Limits.entityNameBytesMax).contains(entity.utf8.count) {
             throw Fault(.invalid, "an entity's name has 1 to \(Limits.entityNameBytesMax) bytes")
         }
-        options = InputOptions(
+        var options = InputOptions(
             format: request.format.inputFormat, logFormat: request.logFormat, defaultEntity: request.entity,
             inputTimeZone: zone, nowMs: context.environment.nowMs())
+        options.standardInput = request.standardInput
+        self.options = options
         var total = 0
         for source in sources where source != "-" {
             total += (try context.environment.files.status(source))?.size ?? 0

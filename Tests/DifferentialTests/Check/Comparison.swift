@@ -115,31 +115,48 @@ struct Comparison {
     private func problem(_ rows: [[Cell]], in range: Range<Int>) -> String? {
         var places: [[Cell]: [Int]] = [:]
         for place in range { places[key(expected[place]), default: []].append(place) }
-        // Rows that are equal find each other first: a row with a wide tolerance would else take another's place.
-        var rest: [[Cell]] = []
-        for row in rows {
-            let key = key(row)
-            if let index = places[key]?.firstIndex(where: { isSame(row, expected[$0]) }) {
-                places[key]?.remove(at: index)
-            } else {
-                rest.append(row)
-            }
-        }
-        for row in rest {
-            let key = key(row)
-            guard let candidates = places[key], !candidates.isEmpty else { return "not expected: \(row)" }
-            let near = candidates.indices.filter { isNear(row, expected[candidates[$0]]) }
-            guard let index = near.min(by: { tolerance(candidates[$0]) < tolerance(candidates[$1]) }) else {
+        var groups: [[Cell]: [[Cell]]] = [:]
+        for row in rows { groups[key(row), default: []].append(row) }
+        for (key, rows) in groups {
+            guard let candidates = places[key] else { return "not expected: \(rows[0])" }
+            if arePaired(rows, candidates) { continue }
+            if let row = withoutPartner(rows, among: candidates) {
                 return "not near enough: \(row), expected \(expected[candidates[0]])"
             }
-            places[key]?.remove(at: index)
         }
         return nil
     }
 
-    /// How far rows may be from one of the reference's.
-    private func tolerance(_ place: Int) -> Double {
-        boundColumns.values.compactMap { expected[place][$0].number }.reduce(0) { $0 + abs($1) }
+    /// Whether each row is equal to one of the reference's at these places: the common case, and a cheap one.
+    private func arePaired(_ rows: [[Cell]], _ places: [Int]) -> Bool {
+        var free = places
+        return rows.allSatisfy { row in
+            guard let index = free.firstIndex(where: { isSame(row, expected[$0]) }) else { return false }
+            free.remove(at: index)
+            return true
+        }
+    }
+
+    /// The first row that finds no partner of its own among the reference's rows at these places, however the others are
+    /// paired: a maximum matching by augmenting paths (Kuhn's algorithm), since a row that is near several must leave to
+    /// another the one that only the other is near.
+    private func withoutPartner(_ rows: [[Cell]], among places: [Int]) -> [Cell]? {
+        let near = rows.map { row in places.indices.filter { isNear(row, expected[places[$0]]) } }
+        var partner = [Int?](repeating: nil, count: places.count)
+        func findPartner(of row: Int, _ seen: inout Set<Int>) -> Bool {
+            for place in near[row] where seen.insert(place).inserted {
+                guard let other = partner[place], !findPartner(of: other, &seen) else {
+                    partner[place] = row
+                    return true
+                }
+            }
+            return false
+        }
+        for row in rows.indices {
+            var seen: Set<Int> = []
+            guard findPartner(of: row, &seen) else { return rows[row] }
+        }
+        return nil
     }
 
     /// The row as far as it must agree without tolerance.

@@ -20,11 +20,13 @@ struct ControlClient {
     func perform(
         _ operation: StoreOperation, locked: EventStoreError, progress: (@Sendable (Double) -> Void)?
     ) throws(EventStoreError) -> OperationResult? {
-        guard let request = ControlMessage.encode(operation), socket.send(request) else { return nil }
+        guard let request = ControlMessage.encode(operation), socket.send(request, with: operation.input) else {
+            return nil
+        }
         let start = ContinuousClock.now
         var hasBegun = false
         while let line = socket.line(
-            max: ControlMessage.lineBytesMax,
+            max: ControlMessage.answerBytesMax,
             while: { hasBegun || ContinuousClock.now - start < ControlClient.beginTime })
         {
             guard let answer: ControlAnswer = ControlMessage.decode(line) else { break }
@@ -42,5 +44,13 @@ struct ControlClient {
                 .locked,
                 "\(locked.message): it began with what was asked for and went away; `audit list` shows whether it was done"
             ))
+    }
+}
+
+extension StoreOperation {
+    /// The descriptor that the holder needs to carry it out.
+    fileprivate var input: Int32? {
+        guard case .importEvents(let request) = self, request.sources.contains("-") else { return nil }
+        return request.standardInput
     }
 }

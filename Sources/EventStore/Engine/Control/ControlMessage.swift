@@ -14,7 +14,9 @@ enum ControlAnswer: Codable, Sendable {
 
 enum ControlMessage {
     /// No request is near this long.
-    static let lineBytesMax = 1 << 20
+    static let requestBytesMax = 1 << 20
+    /// Room for the names of all entities that an import can add.
+    static let answerBytesMax = 1 << 26
 
     static func encode(_ value: some Encodable) -> [UInt8]? {
         guard let data = try? JSONEncoder().encode(value) else { return nil }

@@ -62,25 +62,32 @@ final class ControlServer: Sendable {
         }
         // One who connects and says nothing holds nobody up.
         let start = ContinuousClock.now
-        let line = connection.line(max: ControlMessage.lineBytesMax) {
+        let line = connection.line(max: ControlMessage.requestBytesMax) {
             !state.withLock { $0.isStopped } && ContinuousClock.now - start < ControlServer.requestTime
         }
-        guard let line,
-            let operation: StoreOperation = ControlMessage.decode(line)
-        else {
+        guard let line, var operation: StoreOperation = ControlMessage.decode(line) else {
             reply(
                 .failure(
                     code: "invalid", message: "the holder does not know this operation; it may be an older version"),
                 connection)
             return
         }
+        if case .importEvents(var request) = operation {
+            guard connection.received >= 0 || !request.sources.contains("-") else {
+                reply(.failure(code: "invalid", message: "no standard input came with the request"), connection)
+                return
+            }
+            request.standardInput = connection.received
+            operation = .importEvents(request)
+        }
         // One that has given up meanwhile has told its caller that nothing was done.
         guard reply(.progress(0), connection) else { return }
         let store = BlockingEventStore(store: EventStore(engine: engine))
+        let wanted = operation
         let actor = AuditActor(peer: peer)
         let result = AuditActor.$current.withValue(actor) { () -> Result<OperationResult, EventStoreError> in
             do throws(EventStoreError) {
-                return .success(try store.perform(operation) { share in self.reply(.progress(share), connection) })
+                return .success(try store.perform(wanted) { share in self.reply(.progress(share), connection) })
             } catch {
                 return .failure(error)
             }

@@ -19,10 +19,15 @@ final class LocalSocket: @unchecked Sendable {
     private var pending: [UInt8] = []
     /// Whether the other end took all that was sent. Also the lock of sending.
     private let takes = Mutex(true)
+    /// A descriptor that came with what was read; closed with the socket.
+    private(set) var received: Int32 = -1
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { _ = Self.libcClose(descriptor) }
+    deinit {
+        _ = Self.libcClose(descriptor)
+        if received >= 0 { _ = Self.libcClose(received) }
+    }
 
     private static func libcClose(_ descriptor: Int32) -> Int32 { close(descriptor) }
 
@@ -134,17 +139,25 @@ final class LocalSocket: @unchecked Sendable {
         return eventstore_peer(descriptor, &user, &process) == 0 ? (user, process) : nil
     }
 
-    /// Sends all of it; false when the other end is gone, now or earlier.
+    /// Sends all of it, and with its first bytes a descriptor if one is given; false when the other end is gone, now or
+    /// earlier.
     @discardableResult
-    func send(_ bytes: [UInt8]) -> Bool {
+    func send(_ bytes: [UInt8], with descriptor: Int32? = nil) -> Bool {
         takes.withLock { takes in
-            if takes { takes = sendAll(bytes) }
+            var done = 0
+            if takes, let descriptor {
+                done = bytes.withUnsafeBytes {
+                    eventstore_send_descriptor(self.descriptor, $0.baseAddress, $0.count, descriptor)
+                }
+                takes = done >= 0
+            }
+            if takes { takes = sendAll(bytes, from: done) }
             return takes
         }
     }
 
-    private func sendAll(_ bytes: [UInt8]) -> Bool {
-        var done = 0
+    private func sendAll(_ bytes: [UInt8], from start: Int) -> Bool {
+        var done = start
         while done < bytes.count {
             let step = bytes.withUnsafeBytes { bytes in
                 #if canImport(Darwin)
@@ -186,7 +199,7 @@ final class LocalSocket: @unchecked Sendable {
             guard searched <= limit, isWanted() else { return nil }
             while !isReadable(withinMs: 200) { guard isWanted() else { return nil } }
             var buffer = [UInt8](repeating: 0, count: 16_384)
-            let count = read(descriptor, &buffer, buffer.count)
+            let count = eventstore_receive(descriptor, &buffer, buffer.count, &received)
             if count > 0 {
                 pending += buffer[..<count]
             } else if count == 0 || errno != EINTR {
