@@ -101,9 +101,9 @@ struct CrashRequest {
         // The first change of keys of a new store was not in the audit chain.
         [.addSlot, .append],
     ]) func whatWasFoundOnce(_ moves: [Workload.Move]) throws {
-        for seed in UInt64(1)...3 {
+        for seed in UInt64(1)...2 {
             var run = CrashRun(seed: seed, lane: "found-\(UUID().uuidString.prefix(8))", count: ImageCount())
-            run.imagesPerPosition = 4
+            run.imagesPerPosition = 3
             try run.run(moves)
             for finding in run.findings { Issue.record("\(finding)") }
         }
