@@ -110,6 +110,16 @@ let package = Package(
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             path: "Tests/DifferentialTests", swiftSettings: strict),
+        .target(
+            name: "EventStoreSimulation",
+            dependencies: ["EventStoreCore", .product(name: "GRDBSQLite", package: "GRDB.swift")],
+            path: "Tests/Simulation", swiftSettings: strict),
+        .testTarget(
+            name: "CrashImageTests",
+            dependencies: [
+                "EventStore", "EventStoreCore", "EventStoreSimulation", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tests/CrashImageTests", swiftSettings: strict),
         .testTarget(name: "TidyTests", path: "Tests/TidyTests", exclude: ["ratchet.txt"], swiftSettings: strict),
         .testTarget(
             name: "QueryTests",

@@ -11,7 +11,6 @@ extension Catalog {
     /// The pages come from a read transaction of a connection that only reads: commits go on meanwhile, the log is just
     /// not emptied before it ends. A file that is there already is replaced.
     package func copy(to target: String) throws(Fault) {
-        let files = PosixFileSystem()
         for path in [target, target + "-journal", target + "-wal", target + "-shm"]
         where try files.status(path) != nil {
             try files.unlink(path)

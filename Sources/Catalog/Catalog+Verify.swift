@@ -44,10 +44,10 @@ extension Catalog {
 
     /// A writer in another process may restart the log meanwhile: a suspicion is looked at again.
     private func inspectLog() throws(Fault) -> LogInspection {
-        var log = try LogInspection.inspect(path + "-wal")
+        var log = try LogInspection.inspect(path + "-wal", files: files)
         var attempts = 3
         while log.isDamaged, mode == .reader, attempts > 0 {
-            let again = try LogInspection.inspect(path + "-wal")
+            let again = try LogInspection.inspect(path + "-wal", files: files)
             if again == log { break }
             log = again
             attempts -= 1

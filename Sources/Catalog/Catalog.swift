@@ -15,12 +15,16 @@ package final class Catalog: Sendable {
 
     package let path: String
     package let mode: Mode
+    let files: any FileSystem
     private let writer: DatabaseQueue?
     private let readers: ReaderPool
 
-    private init(path: String, mode: Mode, writer: DatabaseQueue?, readers: ReaderPool) {
+    private init(
+        path: String, mode: Mode, files: any FileSystem, writer: DatabaseQueue?, readers: ReaderPool
+    ) {
         self.path = path
         self.mode = mode
+        self.files = files
         self.writer = writer
         self.readers = readers
     }
@@ -30,8 +34,10 @@ package final class Catalog: Sendable {
     // MARK: Opening
 
     /// Makes an empty catalog in a file that must not exist yet, durably, and closes it.
-    package static func create(path: String, settings: CatalogSettings) throws(Fault) {
-        let files = PosixFileSystem()
+    package static func create(
+        path: String, settings: CatalogSettings, files: any FileSystem = PosixFileSystem()
+    ) throws(Fault) {
+        let files = files.ofSQLite
         let handle = try files.create(path)
         handle.close()
         try faulting(path) {
@@ -49,8 +55,10 @@ package final class Catalog: Sendable {
     }
 
     /// Opens an existing catalog and reads nothing but its settings.
-    package static func open(path: String, mode: Mode) throws(Fault) -> Catalog {
-        let files = PosixFileSystem()
+    package static func open(
+        path: String, mode: Mode, files: any FileSystem = PosixFileSystem()
+    ) throws(Fault) -> Catalog {
+        let files = files.ofSQLite
         guard let status = try files.status(path) else {
             throw Fault(.notFound, "there is no catalog here", at: .init(file: path))
         }
@@ -58,7 +66,8 @@ package final class Catalog: Sendable {
             throw Fault(.damaged, "the catalog is empty", at: .init(file: path))
         }
         // Tells "no permission" from "cannot be opened", which SQLite does not.
-        try CatalogConnection.checkAccess(path, writing: mode == .writer)
+        try CatalogConnection.checkAccess(path, writing: mode == .writer, files)
+        if mode == .writer { try rollBack(path, files) }
         let readers = ReaderPool(path: path)
         do throws(Fault) {
             // Before anything is written: a catalog of a newer format is not touched.
@@ -69,8 +78,8 @@ package final class Catalog: Sendable {
                     "the store has format \(version): it can be read as it is; to write to it, run `upgrade` once",
                     at: .init(file: path))
             }
-            let writer = mode == .writer ? try openWriter(path) : nil
-            return Catalog(path: path, mode: mode, writer: writer, readers: readers)
+            let writer = mode == .writer ? try openWriter(path, files) : nil
+            return Catalog(path: path, mode: mode, files: files, writer: writer, readers: readers)
         } catch {
             readers.close()
             throw error
@@ -85,21 +94,25 @@ package final class Catalog: Sendable {
     ///
     /// - Parameter record: the audit record of it, that follows the given one; part of the transaction.
     package static func upgrade(
-        path: String, record: @escaping (_ from: Int, _ last: AuditRow?) throws(Fault) -> AuditRow
-    ) throws(Fault) -> Int { try upgrade(path: path, record: record, preparing: { _ in }) }
+        path: String, files: any FileSystem = PosixFileSystem(),
+        record: @escaping (_ from: Int, _ last: AuditRow?) throws(Fault) -> AuditRow
+    ) throws(Fault) -> Int { try upgrade(path: path, files: files, record: record, preparing: { _ in }) }
 
     /// - Parameter prepare: what is done with the connection before the transaction; for tests of failures.
     static func upgrade(
-        path: String, record: ((_ from: Int, _ last: AuditRow?) throws(Fault) -> AuditRow)? = nil,
+        path: String, files: any FileSystem = PosixFileSystem(),
+        record: ((_ from: Int, _ last: AuditRow?) throws(Fault) -> AuditRow)? = nil,
         preparing prepare: (Database) throws -> Void = { _ in }
     ) throws(Fault) -> Int {
-        try CatalogConnection.checkAccess(path, writing: true)
+        let files = files.ofSQLite
+        try CatalogConnection.checkAccess(path, writing: true, files)
+        try rollBack(path, files)
         let readers = ReaderPool(path: path)
         defer { readers.close() }
         let version = try readers.read { (reader) throws(Fault) in try reader.settings().formatVersion }
         readers.closeIdle()
         guard version < CatalogSchema.formatVersion else { return version }
-        let queue = try openWriter(path)
+        let queue = try openWriter(path, files)
         try faulting(path) {
             try queue.writeWithoutTransaction { database in
                 try prepare(database)
@@ -117,8 +130,19 @@ package final class Catalog: Sendable {
         return version
     }
 
-    private static func openWriter(_ path: String) throws(Fault) -> DatabaseQueue {
-        let log = try LogInspection.inspect(path + "-wal")
+    /// A change of the journal mode that was cut short left a rollback journal, and connections that only read can do
+    /// nothing with it.
+    private static func rollBack(_ path: String, _ files: any FileSystem) throws(Fault) {
+        guard let journal = try files.status(path + "-journal"), journal.size > 0 else { return }
+        try faulting(path) {
+            let queue = try DatabaseQueue(path: path, configuration: CatalogConnection.rollingBack)
+            _ = try queue.writeWithoutTransaction { try Int.fetchOne($0, sql: "SELECT count(*) FROM sqlite_schema") }
+            try queue.close()
+        }
+    }
+
+    private static func openWriter(_ path: String, _ files: any FileSystem) throws(Fault) -> DatabaseQueue {
+        let log = try LogInspection.inspect(path + "-wal", files: files)
         if let finding = log.finding {
             throw Fault(
                 .damaged, "\(finding); nothing was changed: open for reading to save what is left, or restore a backup",

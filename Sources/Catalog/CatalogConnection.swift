@@ -61,6 +61,10 @@ enum CatalogConnection {
         }
     }
 
+    /// Of a catalog that a writer was changing without a log, on its way into or out of one, when it was cut short: to
+    /// read anything is to roll that change back.
+    static var rollingBack: Configuration { configured(readonly: false) { _ in } }
+
     static var reading: Configuration {
         configured(readonly: true) { database in
             try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
@@ -109,8 +113,8 @@ enum CatalogConnection {
     }
 
     /// Throws what the operating system says about opening the file, before SQLite hides it.
-    static func checkAccess(_ path: String, writing: Bool) throws(Fault) {
-        guard access(path, writing ? R_OK | W_OK : R_OK) != 0 else { return }
+    static func checkAccess(_ path: String, writing: Bool, _ files: any FileSystem) throws(Fault) {
+        guard files.isSystem, access(path, writing ? R_OK | W_OK : R_OK) != 0 else { return }
         throw .system("open", errno: errno, file: path)
     }
 }

@@ -41,6 +41,9 @@ extension Fault {
         if result == checksumResult {
             return "a page of the catalog does not match its checksum; run verify, then restore from a backup"
         }
+        if result == rollbackResult {
+            return "a writer was cut short: open the store for writing once, then it can be read again"
+        }
         switch code(ofResult: result) {
         case .diskFull: return "the disk is full; nothing of this change was stored"
         case .damaged: return "the catalog does not decode; run verify, then restore from a backup"
@@ -57,6 +60,9 @@ extension Fault {
 
     /// SQLITE_IOERR_DATA: what a page with a wrong checksum is reported as.
     static let checksumResult: Int32 = SQLITE_IOERR | (32 << 8)
+
+    /// SQLITE_READONLY_ROLLBACK: there is a rollback journal, and who only reads cannot use it.
+    private static let rollbackResult: Int32 = SQLITE_READONLY | (3 << 8)
 
     private enum SyncResult {
         static let file: Int32 = SQLITE_IOERR | (4 << 8)

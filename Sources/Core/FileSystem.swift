@@ -54,6 +54,9 @@ package protocol FileLock: AnyObject, Sendable {
 }
 
 package protocol FileSystem: Sendable {
+    /// Whether its paths are the operating system's. What does its own input and output, SQLite and sockets, works on
+    /// these; a file system in memory says false, has no sockets, and serves SQLite by itself.
+    var isSystem: Bool { get }
     /// Opens an existing file for reading.
     func openForReading(_ path: String) throws(Fault) -> any FileHandle
     /// Opens an existing file for reading and writing.
@@ -78,6 +81,10 @@ package protocol FileSystem: Sendable {
 
 extension FileSystem {
     package func freeBytes(_ path: String) throws(Fault) -> Int { .max }
+    package var isSystem: Bool { true }
+
+    /// Where SQLite's files are: those of the operating system, unless this file system serves SQLite itself.
+    package var ofSQLite: any FileSystem { isSystem ? PosixFileSystem() : self }
 
     /// Reads a whole small file.
     package func readAll(_ path: String, max limit: Int = 64 << 20) throws(Fault) -> [UInt8] {

@@ -35,8 +35,8 @@ extension StoreAdministration {
         let start = ContinuousClock.now
         let keyring = try Keyring.open(
             path: files.keyring, environment: environment, secret: try key.secret(environment))
-        let found = try version(keyring, files)
-        try files.requireWritable()
+        let found = try version(keyring, files, environment)
+        try files.requireWritable(environment)
         // Who writes to it now has nothing to fear.
         if found == Catalog.formatVersion {
             return UpgradeReport(
@@ -52,8 +52,10 @@ extension StoreAdministration {
     }
 
     /// The format of the catalog; refuses one that is too new or another store's, before anything is locked.
-    private static func version(_ keyring: Keyring, _ files: StoreFiles) throws(Fault) -> Int {
-        let catalog = try Catalog.open(path: files.catalog, mode: .reader)
+    private static func version(
+        _ keyring: Keyring, _ files: StoreFiles, _ environment: Environment
+    ) throws(Fault) -> Int {
+        let catalog = try Catalog.open(path: files.catalog, mode: .reader, files: environment.files)
         defer { catalog.close() }
         let settings = try catalog.read { (reader) throws(Fault) in try reader.settings() }
         guard settings.storeID == keyring.storeID else {
@@ -66,7 +68,7 @@ extension StoreAdministration {
 extension AuditChain {
     /// Upgrades a catalog and records that it was, in one transaction; the version it had.
     func upgrade(_ catalog: String) throws(Fault) -> Int {
-        try Catalog.upgrade(path: catalog) { (version, last) throws(Fault) in
+        try Catalog.upgrade(path: catalog, files: environment.files) { (version, last) throws(Fault) in
             let details = ["from": "\(version)", "to": "\(Catalog.formatVersion)"]
             return try link(
                 AuditEntry(operation: "upgrade", reason: nil, details: details, actor: .own), after: last)

@@ -16,7 +16,10 @@ struct Recovery {
     ///
     /// Each writer draws its own. A catalog that was put back from a copy thus knows no incarnation of files
     /// written since, and never deletes them.
-    func run() throws(Fault) -> UInt64 {
+    ///
+    /// - Parameter knowsKeyring: the catalog says which generation of the keyring it belongs to. If not, it does from
+    ///   now on: a new store, or one of an earlier format.
+    func run(knowsKeyring: Bool) throws(Fault) -> UInt64 {
         let segments = try context.catalog.read { (reader) throws(Fault) in try reader.segments(overlapping: nil) }
         try finishRemovals(segments.filter { $0.state != CatalogSegment.live })
         let meta = try context.catalog.read { (reader) throws(Fault) in try reader.meta() }
@@ -26,6 +29,7 @@ struct Recovery {
         withUnsafeMutableBytes(of: &fresh) { context.environment.randomBytes($0) }
         var change = CatalogChange()
         change.setMeta = [Recovery.lastIncarnation: Int64(bitPattern: fresh)]
+        if !knowsKeyring { change.keyringGeneration = context.keyring.generation }
         // A clock that leapt is not recorded: the guard would believe it the next time.
         let now = context.environment.nowMs()
         if now - (meta[ClockGuard.name] ?? now) <= ClockGuard.leapMaxMs { change.setMeta[ClockGuard.name] = now }
@@ -48,11 +52,14 @@ struct Recovery {
         return known
     }
 
-    /// Unlinks files whose rows say so, then removes the rows. A file that is gone already was unlinked before.
+    /// Unlinks files whose rows say so, durably, then removes the rows. A file that is gone already was unlinked before.
     private func finishRemovals(_ segments: [CatalogSegment]) throws(Fault) {
         guard !segments.isEmpty else { return }
         for segment in segments {
             try SegmentRemoval.unlink(try SegmentHandle(segment, files: context.files).path, context.environment)
+        }
+        for start in Set(segments.map(\.partitionStart)) {
+            try syncIfThere(context.files.directory(partitionStart: start))
         }
         var change = CatalogChange()
         change.removeSegments = segments.map(\.number)
@@ -72,8 +79,15 @@ struct Recovery {
                 try SegmentRemoval.unlink(Path.join(directory, name), context.environment)
                 left -= 1
             }
+            // Before this incarnation is recorded: a file that came back later would belong to nobody.
+            if left < names.count { try files.syncDirectory(directory) }
             if left == 0 { try? files.removeDirectory(directory) }
         }
+    }
+
+    private func syncIfThere(_ directory: String) throws(Fault) {
+        guard try context.environment.files.status(directory) != nil else { return }
+        try context.environment.files.syncDirectory(directory)
     }
 
     private func isOrphan(_ path: String, _ known: Set<[UInt8]>, _ incarnation: UInt64) throws(Fault) -> Bool {

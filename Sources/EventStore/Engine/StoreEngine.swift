@@ -51,9 +51,13 @@ final class StoreEngine: Sendable {
     }
 
     /// Takes requests of other processes. Only in the holder of the lock, once it is ready.
-    private func startControl() { control.start(self) }
+    private func startControl() {
+        if context.environment.files.isSystem { control.start(self) }
+    }
 
-    func stopControl() { control.stop(context.files) }
+    func stopControl() {
+        if context.environment.files.isSystem { control.stop(context.files) }
+    }
 
     var writing: SegmentWriting {
         SegmentWriting(
@@ -157,7 +161,8 @@ extension StoreEngine {
             settings: CatalogSettings(
                 formatVersion: Catalog.formatVersion, storeID: storeID, incarnation: incarnation,
                 partition: create.partition.stored, sharedByEntitiesMin: create.sharedByEntitiesMin,
-                defaultPlan: create.defaultPlan, createdMs: environment.nowMs()))
+                defaultPlan: create.defaultPlan, createdMs: environment.nowMs()),
+            files: environment.files)
         try environment.files.syncDirectory(path)
         try environment.files.syncDirectory(Path.parent(path))
         _ = keyring
@@ -209,17 +214,17 @@ extension StoreEngine {
         try checkIsStore(files, environment)
         try requireWhole(files, environment)
         let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
-        if open.mode == .readWrite { try files.requireWritable() }
+        if open.mode == .readWrite { try files.requireWritable(environment) }
         let lock = open.mode == .readWrite ? try takeLock(files, environment) : nil
         do throws(Fault) {
             let room = StoreRoom(files, environment)
             guard lock != nil else {
-                let catalog = try Catalog.open(path: files.catalog, mode: .reader)
+                let catalog = try Catalog.open(path: files.catalog, mode: .reader, files: environment.files)
                 return try assemble(files, catalog, keyring, nil, open, environment, source, room)
             }
             // On a full disk a store still has to open, for retention and erasure.
             let catalog = try room.reserve.assisting { () throws(Fault) in
-                try Catalog.open(path: files.catalog, mode: .writer)
+                try Catalog.open(path: files.catalog, mode: .writer, files: environment.files)
             }
             return try assemble(files, catalog, keyring, lock, open, environment, source, room)
         } catch {
@@ -267,7 +272,9 @@ extension StoreEngine {
         let generation = try Recovery(context).checkKeyring()
         _ = try follower.refresh()
         let reading = context
-        context.incarnation = try room.reserve.assisting { () throws(Fault) in try Recovery(reading).run() }
+        context.incarnation = try room.reserve.assisting { () throws(Fault) in
+            try Recovery(reading).run(knowsKeyring: generation > 0)
+        }
         let published = try follower.refresh()
         let meta = try catalog.read { (reader) throws(Fault) in try reader.meta() }
         let engine = StoreEngine(

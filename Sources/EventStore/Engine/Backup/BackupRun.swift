@@ -52,7 +52,7 @@ struct BackupRun {
     /// stays.
     mutating func copy() throws(Fault) -> Bool {
         try context.catalog.copy(to: directory.temporaryCatalog)
-        let catalog = try Catalog.open(path: directory.temporaryCatalog, mode: .reader)
+        let catalog = try Catalog.open(path: directory.temporaryCatalog, mode: .reader, files: directory.files)
         picture = try catalog.read { (reader) throws(Fault) in try BackupRun.picture(reader) }
         catalog.close()
         report.warnings = []

@@ -156,7 +156,7 @@ struct Restoration {
         if manifest.catalogFormat < Catalog.formatVersion {
             _ = try AuditChain(keyring: ring, environment: environment).upgrade(made.catalog)
         }
-        let catalog = try Catalog.open(path: made.catalog, mode: .writer)
+        let catalog = try Catalog.open(path: made.catalog, mode: .writer, files: files)
         defer { catalog.close() }
         let (records, receipts) = try catalog.read { (reader) throws(Fault) in
             (try reader.entities(), try reader.receipts())

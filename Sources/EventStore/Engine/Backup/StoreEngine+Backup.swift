@@ -107,7 +107,7 @@ extension StoreEngine {
         if try BackupRun.hash(path, directory.files).hash != manifest.catalog.sha256 {
             problems.append("\(manifest.catalog.name): does not match its checksum")
         }
-        let catalog = try Catalog.open(path: path, mode: .reader)
+        let catalog = try Catalog.open(path: path, mode: .reader, files: directory.files)
         problems += try catalog.verify(full: true)
         catalog.close()
         let found = Mutex<[String]>([])

@@ -43,10 +43,11 @@ extension ExportInfo {
 extension StoreFiles {
     /// Throws `readOnly` when the store is an export. Called before anything is locked or written: the medium may not
     /// take either.
-    func requireWritable() throws(Fault) {
-        let catalog = try Catalog.open(path: catalog, mode: .reader)
+    func requireWritable(_ environment: Environment) throws(Fault) {
+        // A catalog that does not open for reading is no whole export; opening it for writing says what it is.
+        guard let catalog = try? Catalog.open(path: catalog, mode: .reader, files: environment.files) else { return }
         defer { catalog.close() }
-        let marker = try catalog.read { (reader) throws(Fault) in try reader.document(ExportInfo.documentName) }
+        let marker = try? catalog.read { (reader) throws(Fault) in try reader.document(ExportInfo.documentName) }
         guard marker != nil else { return }
         throw Fault(
             .readOnly, "this store is an export and stays as it is; import it into a store of your own to change that",
