@@ -17,8 +17,10 @@ import Testing
         var events: [Event] = []
         for entity in 0..<entities {
             for row in 0..<rows {
+                // The agents that the first entity uses are shared by fewer than others, so their numbers come later.
+                let agent = entity == 0 ? 3 + row % 2 : entity < 3 ? row % 5 : row % 3
                 var attributes: [String: AttributeValue] = [
-                    "agent": .string("shared by all \(row % 5)"), "own": .string("private canary of \(entity)"),
+                    "agent": .string("shared by all \(agent)"), "own": .string("private canary of \(entity)"),
                     "group": .string(entity == 0 ? "group of the first" : "group canary \(row % 7)"),
                 ]
                 if entity > 0 { attributes["other.canary"] = .string("canary value \(row % 3)") }
@@ -57,7 +59,7 @@ import Testing
                 event.attributes.values.compactMap { if case .string(let text) = $0 { text } else { nil } }
             })
         let shared = try vocabulary(export.engine)
-        #expect(shared.contains("shared by all 1"), "the test would see nothing")
+        #expect(shared.contains("shared by all 3") && shared.contains(""), "the test would see nothing")
         #expect(shared.subtracting([""]).isSubset(of: used), "\(shared.subtracting(used))")
         try export.close()
         try source.close()
@@ -179,7 +181,7 @@ import Testing
             at: path, key: Fixed.otherKey, open: Fixed.open(.readOnly), environment: environment)
         let export = BlockingEventStore(store: EventStore(engine: engine))
         #expect(try export.all() == wanted)
-        #expect(try export.one("SELECT count(*) FROM events WHERE agent = 'shared by all 2'") == 48)
+        #expect(try export.one("SELECT count(*) FROM events WHERE agent = 'shared by all 2'") == 55)
         try export.expectClean()
         try export.close()
         #expect(state(path) == before)
