@@ -57,7 +57,7 @@ extension CatalogReader {
     }
 
     /// The key each part is sealed under, where it is not its entity's own; by entity.
-    func partKeys(segment: Int64) throws(Fault) -> [UInt32: UInt64] {
+    package func partKeys(segment: Int64) throws(Fault) -> [UInt32: UInt64] {
         guard try database.hasKeyTables() else { return [:] }
         var keys: [UInt32: UInt64] = [:]
         var run = try SQLRun(database, "SELECT entity, key_id FROM part_key WHERE segment = ?")

@@ -35,6 +35,12 @@ package struct DayRows: Hashable, Sendable {
     package var day: Int64
     package var entity: UInt32
     package var type: UInt32
+
+    package init(day: Int64, entity: UInt32, type: UInt32) {
+        self.day = day
+        self.entity = entity
+        self.type = type
+    }
 }
 
 /// Copies segments. One per thread: buffers are kept from one segment to the next.
@@ -198,6 +204,7 @@ extension SegmentCopier {
         }
         var copied = entry
         copied.entity = number
+        copied.keyID = who.toKey
         (copied.headOffset, copied.headLength) = try sealHead(entry, who, job, isUnchanged: isUnchanged)
         return copied
     }

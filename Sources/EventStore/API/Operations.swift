@@ -91,6 +91,13 @@ public enum StoreAdministration {
         _ locked: EventStoreError, _ operation: StoreOperation, _ path: String, _ key: KeySource,
         _ options: OpenOptions, _ progress: (@Sendable (Double) -> Void)?
     ) throws(EventStoreError) -> OperationResult? {
+        if case .importEvents(let request) = operation, request.hasKeyOfThisProcess {
+            throw EventStoreError(
+                Fault(
+                    .invalid,
+                    "another process holds the store and would import, but a key is not given to it: put the source's "
+                        + "key into a file and name that as sourceKey", at: .init(file: path)))
+        }
         guard let client = ControlClient(store: path) else { return nil }
         // Whoever asks for a change has to have the key, as if nobody held the store.
         var reading = options

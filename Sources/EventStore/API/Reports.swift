@@ -70,6 +70,9 @@ public struct ImportRequest: Codable, Sendable {
     private var sourceKeyFile: KeyFileName?
     private var sourceKeyHere: KeySource?
 
+    /// Whether it has a key that only this process knows.
+    var hasKeyOfThisProcess: Bool { sourceKeyHere != nil }
+
     private enum KeyFileName: Codable {
         case keyFile(String)
         case passphraseFile(String)

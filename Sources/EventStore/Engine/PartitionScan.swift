@@ -94,6 +94,22 @@ final class PartitionScan {
         }
     }
 
+    /// Rows of an entity's part by UTC day and type, as far as they can be read.
+    func dayRows(_ handle: SegmentHandle, _ part: SegmentEntityEntry) throws(Fault) -> [DayRows: Int] {
+        var counts: [DayRows: Int] = [:]
+        try forEachBlock(handle, [part], times: { $0 }) { (source, rows) throws(Fault) in
+            let times = try scanner.timestamps(source.block)
+            let codes = try scanner.shapeCodes(source.block)
+            let shapes = scanner.block(source.block).shapes
+            for row in rows {
+                let day = CivilDate.day(ms: times[Int(row)])
+                let type = shapes[Int(codes[Int(row)])].type
+                counts[DayRows(day: day, entity: part.entity, type: type), default: 0] += 1
+            }
+        }
+        return counts
+    }
+
     private func visit(
         _ source: BlockSource, _ narrowed: ClosedRange<Int64>,
         _ body: (BlockSource, UnsafeBufferPointer<UInt32>) throws(Fault) -> Void

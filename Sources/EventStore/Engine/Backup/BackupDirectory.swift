@@ -72,8 +72,6 @@ struct BackupDirectory: Sendable {
 
     // MARK: Copying
 
-    static let stepBytes = 1 << 20
-
     /// Copies a file's bytes; durable when it returns, its name is not. Throws `notFound` when the source is gone.
     func copy(
         _ source: String, to target: String, prepare: (String) throws(Fault) -> Void = { _ in },
@@ -83,21 +81,9 @@ struct BackupDirectory: Sendable {
         defer { input.close() }
         let temporary = target + ".tmp"
         if try files.status(temporary) != nil { try files.unlink(temporary) }
-        let size = try input.size()
         let output = try files.create(temporary)
         defer { output.close() }
-        var buffer = [UInt8](repeating: 0, count: min(max(size, 1), BackupDirectory.stepBytes))
-        var done = 0
-        while done < size {
-            let count = min(buffer.count, size - done)
-            try buffer.withMutableBytes { (bytes) throws(Fault) in
-                let step = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
-                try input.read(into: step, at: done)
-                try output.write(UnsafeRawBufferPointer(step), at: done)
-            }
-            done += count
-            progress(count)
-        }
+        let size = try FileBytes.copy(input, to: output, progress: progress)
         try prepare(temporary)
         try output.sync()
         try files.rename(temporary, to: target)

@@ -27,6 +27,8 @@ struct BackupRun {
         var segments: [CatalogSegment] = []
         /// By segment.
         var gone: [Int64: [GonePart]] = [:]
+        /// By segment: parts under keys their entities had before.
+        var olderKeys: [Int64: [UInt32: UInt64]] = [:]
         var nextSequence: UInt64 = 1
         var journalRows = 0
         var entities = 0
@@ -119,6 +121,9 @@ struct BackupRun {
         Picture(
             segments: try reader.segments(overlapping: nil).filter { $0.state == CatalogSegment.live },
             gone: Dictionary(grouping: try reader.gone(), by: \.segment),
+            olderKeys: Dictionary(grouping: try reader.partKeys(), by: \.segment).mapValues { parts in
+                Dictionary(parts.map { ($0.entity, $0.keyID) }) { first, _ in first }
+            },
             nextSequence: max(1, try reader.nextSequence()),
             journalRows: try reader.journalRows(),
             entities: try reader.entities().count { !$0.isErased })
@@ -153,7 +158,7 @@ struct BackupRun {
             files.append(BackupManifest.SegmentFile(path: path, bytes: status.size, gone: gone.sorted()))
         }
         files.sort { $0.path < $1.path }
-        let (bytes, hash) = try BackupRun.hash(directory.temporaryCatalog, directory.files)
+        let (bytes, hash) = try FileBytes.sha256(directory.temporaryCatalog, directory.files)
         let name = BackupDirectory.catalogName(hash)
         try directory.files.rename(directory.temporaryCatalog, to: Path.join(directory.root, name))
         try directory.files.syncDirectory(directory.root)
@@ -166,25 +171,6 @@ struct BackupRun {
     }
 
     private func parts(of segment: CatalogSegment) -> [GonePart] { picture.gone[segment.number] ?? [] }
-
-    static func hash(_ path: String, _ files: any FileSystem) throws(Fault) -> (bytes: Int, hash: String) {
-        let file = try files.openForReading(path)
-        defer { file.close() }
-        let size = try file.size()
-        let hash = SHA256Stream()
-        var buffer = [UInt8](repeating: 0, count: BackupDirectory.stepBytes)
-        var done = 0
-        while done < size {
-            let count = min(buffer.count, size - done)
-            try buffer.withMutableBytes { (bytes) throws(Fault) in
-                let step = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
-                try file.read(into: step, at: done)
-                hash.add(UnsafeRawBufferPointer(step))
-            }
-            done += count
-        }
-        return (size, hash.finish().hexText)
-    }
 
     /// Destroys, in copies made earlier, what has been recorded as gone since; the manifest says when it is done.
     mutating func destroyGone(_ manifest: BackupManifest) throws(Fault) -> BackupManifest {

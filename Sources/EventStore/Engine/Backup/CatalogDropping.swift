@@ -10,11 +10,12 @@ struct CatalogDropping {
     private(set) var change = CatalogChange()
     private(set) var rows: [UInt32: Int] = [:]
     /// What is left of totals that were already taken from.
-    private var leftOfTypes: [Int32: [UInt32: Int]] = [:]
+    private var leftOfTypes: LeftOfTotals
 
     init(_ reader: CatalogReader) throws(Fault) {
         self.reader = reader
         partitionIsDay = Partition(stored: try reader.settings().partition) == .day
+        leftOfTypes = LeftOfTotals(partitionIsDay ? [] : try reader.totals(ofTypes: true))
     }
 
     /// Makes records erased ones.
@@ -57,17 +58,9 @@ struct CatalogDropping {
         }
         // The index does not say how the rows of a type lie over the days of a longer partition: they are taken from
         // its days in order. Totals of a type stay exact, those of a day within the partition may not.
-        let last = Int32(truncatingIfNeeded: CivilDate.day(ms: segment.partitionStart + segment.partitionMs - 1))
+        let last = CivilDate.day(ms: segment.partitionStart + segment.partitionMs - 1)
         for type in part.types {
-            var left = type.rows
-            for day in first...last where left > 0 {
-                if leftOfTypes[day] == nil { leftOfTypes[day] = try reader.rowsByType(days: day...day) }
-                let taken = min(left, leftOfTypes[day]?[type.type] ?? 0)
-                guard taken > 0 else { continue }
-                leftOfTypes[day]?[type.type, default: 0] -= taken
-                change.typeDayDeltas.append(DayCount(day: day, key: type.type, rows: -taken))
-                left -= taken
-            }
+            change.typeDayDeltas += leftOfTypes.take(type.rows, of: type.type, Int64(first)...last)
         }
     }
 }

@@ -86,7 +86,7 @@ struct Restoration {
     /// Files that are not as the manifest says.
     private func missing(_ manifest: BackupManifest) throws(Fault) -> [String] {
         let catalog = Path.join(source.root, manifest.catalog.name)
-        guard try files.status(catalog) != nil, try BackupRun.hash(catalog, files).hash == manifest.catalog.sha256
+        guard try files.status(catalog) != nil, try FileBytes.sha256(catalog, files).sha256 == manifest.catalog.sha256
         else {
             throw Fault(
                 .damaged, "the backup's catalog is missing or does not match its checksum", at: .init(file: catalog))

@@ -104,7 +104,7 @@ extension StoreEngine {
     ) throws(Fault) -> [String] {
         var problems: [String] = []
         let path = Path.join(directory.root, manifest.catalog.name)
-        if try BackupRun.hash(path, directory.files).hash != manifest.catalog.sha256 {
+        if try FileBytes.sha256(path, directory.files).sha256 != manifest.catalog.sha256 {
             problems.append("\(manifest.catalog.name): does not match its checksum")
         }
         let catalog = try Catalog.open(path: path, mode: .reader, files: directory.files)
@@ -116,7 +116,9 @@ extension StoreEngine {
         try Workers.run(segments.count, threads: context.threads) { (index) throws(Fault) in
             let segment = segments[index]
             let gone = Set((picture.gone[segment.number] ?? []).map(\.entity))
-            let sentences = BackupCheck(context: context, directory: directory).segment(segment, gone: gone)
+            let keys = picture.olderKeys[segment.number] ?? [:]
+            let check = BackupCheck(context: context, directory: directory)
+            let sentences = check.segment(segment, gone: gone, olderKeys: keys)
             found.withLock { $0 += sentences }
         }
         return problems + found.withLock { $0.sorted() }
@@ -128,7 +130,7 @@ private struct BackupCheck: Sendable {
     let context: ReadContext
     let directory: BackupDirectory
 
-    func segment(_ segment: CatalogSegment, gone: Set<UInt32>) -> [String] {
+    func segment(_ segment: CatalogSegment, gone: Set<UInt32>, olderKeys: [UInt32: UInt64]) -> [String] {
         var path = ""
         do throws(Fault) {
             let source = try SegmentHandle(segment, files: context.files).path
@@ -140,7 +142,8 @@ private struct BackupCheck: Sendable {
             guard reader.id.bytes == segment.id, reader.fileBytes == segment.fileBytes else {
                 throw Fault(.tampered, "this is another file than the catalog names")
             }
-            let found = SegmentVerifier.verify(reader, sealer: StoreSealer(context.names), gone: gone)
+            let found = SegmentVerifier.verify(
+                reader, sealer: StoreSealer(context.names), gone: gone, keys: olderKeys)
             // Erased since the copy of the catalog was made.
             return found.findings.filter { $0.fault.code != .keyErased }.map { "\(path): \($0.fault.message)" }
         } catch {

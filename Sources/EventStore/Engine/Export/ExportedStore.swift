@@ -137,7 +137,7 @@ final class ExportedStore: @unchecked Sendable {
     }
 
     private func file(_ path: String, events: Int) throws(Fault) -> ExportManifest.File {
-        let (bytes, sha256) = try FileHash.sha256(path, source.environment.files)
+        let (bytes, sha256) = try FileBytes.sha256(path, source.environment.files)
         return ExportManifest.File(
             path: String(path.dropFirst(files.root.count + 1)), bytes: bytes, sha256: sha256, events: events)
     }
@@ -248,27 +248,5 @@ final class ExportedStore: @unchecked Sendable {
             tallies[number] = tally
         }
         return tallies.values.sorted { $0.entity < $1.entity }
-    }
-}
-
-/// The hash of a file as it is on disk.
-enum FileHash {
-    static func sha256(_ path: String, _ files: any FileSystem) throws(Fault) -> (bytes: Int, sha256: String) {
-        let file = try files.openForReading(path)
-        defer { file.close() }
-        let size = try file.size()
-        let hash = SHA256Stream()
-        var buffer = [UInt8](repeating: 0, count: max(1, min(size, 1 << 20)))
-        var place = 0
-        while place < size {
-            let count = min(buffer.count, size - place)
-            try buffer.withMutableBytes { (bytes) throws(Fault) in
-                let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
-                try file.read(into: part, at: place)
-                hash.add(UnsafeRawBufferPointer(part))
-            }
-            place += count
-        }
-        return (size, hash.finish().hexText)
     }
 }

@@ -8,8 +8,20 @@ extension StoreEngine {
         _ request: ExportRequest, progress: (@Sendable (ExportProgress) -> Void)?
     ) throws(Fault) -> ExportReport {
         try requireOpen()
-        if request.format == .store { return try StoreExport(self, request, progress: progress).run() }
-        return try ExportRun(self, request, progress: progress).run()
+        var attempts = 0
+        while true {
+            do throws(Fault) {
+                if request.format == .store { return try StoreExport(self, request, progress: progress).run() }
+                return try ExportRun(self, request, progress: progress).run()
+            } catch {
+                // A key was rotated and destroyed while files under it were read. Nothing of the export is left; what a
+                // stream has handed over cannot be taken back.
+                attempts += 1
+                guard case .path = request.destination, error.code == .notFound, error.place.entity != nil,
+                    attempts < CursorRun.attemptsMax
+                else { throw error }
+            }
+        }
     }
 
     /// Has an export recorded, before anybody can have it: in a file before it appears under its name, in a stream
@@ -18,6 +30,8 @@ extension StoreEngine {
         let record = ExportRecord(
             format: request.format, filter: ExportManifest.Filter(request.filter), events: events)
         if lane != nil { return try self.record(record) }
+        // An export stays as it is and can keep no record; nobody is asked in vain.
+        if context.export != nil { return }
         guard let recorder = request.recorder else { return }
         do {
             try recorder(record)

@@ -75,6 +75,6 @@ struct StoreManifest: Codable, Equatable {
             return "the file has \(status.size) bytes, the manifest says \(file.bytes)"
         }
         if quick { return nil }
-        return try FileHash.sha256(path, files).sha256 == file.sha256 ? nil : "the file is not the one in the manifest"
+        return try FileBytes.sha256(path, files).sha256 == file.sha256 ? nil : "the file is not the one in the manifest"
     }
 }

@@ -14,12 +14,21 @@ struct PartRemoval {
     /// Segments that lose a part, as they are afterwards.
     private(set) var shrunk: [Int64: CatalogSegment] = [:]
     private(set) var rows = 0
+    /// Rows of longer partitions that could not be read, by type.
+    private struct Unread {
+        var entity: UInt32
+        var days: ClosedRange<Int64>
+        var types: [UInt32: Int]
+    }
+    private var unread: [Unread] = []
     private let context: ReadContext
     private let scan: PartitionScan
 
     init(_ context: ReadContext) {
         self.context = context
         scan = PartitionScan(context, RowFilter(entities: nil, types: nil, times: .min ... .max, predicates: []))
+        // What is lost must not keep anybody from taking the rest out.
+        scan.missingIsDamage = true
     }
 
     var isEmpty: Bool { dropped.isEmpty && gone.isEmpty }
@@ -78,25 +87,36 @@ struct PartRemoval {
             typeDays += part.types.map { DayCount(day: day, key: $0.type, rows: -$0.rows) }
             return
         }
-        var days: [Int64: Int] = [:]
-        var types: [UInt64: Int] = [:]
-        try scan.forEachBlock(handle, [part], times: { $0 }) { (source, rows) throws(Fault) in
-            let times = try scan.scanner.timestamps(source.block)
-            let codes = try scan.scanner.shapeCodes(source.block)
-            let shapes = scan.scanner.block(source.block).shapes
-            for row in rows {
-                let day = CivilDate.day(ms: times[Int(row)])
-                days[day, default: 0] += 1
-                types[
-                    UInt64(UInt32(truncatingIfNeeded: day)) << 32 | UInt64(shapes[Int(codes[Int(row)])].type),
-                    default: 0] += 1
+        var missing = Dictionary(part.types.map { ($0.type, $0.rows) }) { $0 + $1 }
+        for (place, rows) in try scan.dayRows(handle, part) {
+            let day = Int32(truncatingIfNeeded: place.day)
+            entityDays.append(DayCount(day: day, key: part.entity, rows: -rows))
+            typeDays.append(DayCount(day: day, key: place.type, rows: -rows))
+            missing[place.type, default: 0] -= rows
+        }
+        missing = missing.filter { $0.value > 0 }
+        if !missing.isEmpty {
+            let days = CivilDate.day(ms: part.minTime)...CivilDate.day(ms: max(part.minTime, part.maxTime))
+            unread.append(Unread(entity: part.entity, days: days, types: missing))
+        }
+    }
+
+    /// Takes rows that could not be read out of the totals, once all others are: of which day they were nobody knows, so
+    /// they are taken from the days of their part in order. Sums stay exact.
+    mutating func settle() throws(Fault) {
+        guard !unread.isEmpty else { return }
+        let (byEntity, byType) = try context.catalog.read { (reader) throws(Fault) in
+            (try reader.totals(ofTypes: false), try reader.totals(ofTypes: true))
+        }
+        var entities = LeftOfTotals(byEntity, after: entityDays)
+        var types = LeftOfTotals(byType, after: typeDays)
+        for part in unread.sorted(by: { ($0.days.lowerBound, $0.entity) < ($1.days.lowerBound, $1.entity) }) {
+            entityDays += entities.take(part.types.values.reduce(0, +), of: part.entity, part.days)
+            for (type, rows) in part.types.sorted(by: { $0.key < $1.key }) {
+                typeDays += types.take(rows, of: type, part.days)
             }
         }
-        entityDays += days.map { DayCount(day: Int32(truncatingIfNeeded: $0.key), key: part.entity, rows: -$0.value) }
-        typeDays += types.map {
-            DayCount(
-                day: Int32(truncatingIfNeeded: $0.key >> 32), key: UInt32(truncatingIfNeeded: $0.key), rows: -$0.value)
-        }
+        unread = []
     }
 
     func apply(to change: inout CatalogChange) {
@@ -114,6 +134,28 @@ struct PartRemoval {
     }
 
     var touched: Set<Int64> { Set(dropped.map(\.info.number)).union(shrunk.keys) }
+}
+
+/// What totals still have of an entity or a type on a day, to take from.
+struct LeftOfTotals {
+    private var left: [UInt32: [Int64: Int]] = [:]
+
+    init(_ totals: [DayCount], after taken: [DayCount] = []) {
+        for count in totals + taken { left[count.key, default: [:]][Int64(count.day), default: 0] += count.rows }
+    }
+
+    /// Takes rows from days in order, never more than are there.
+    mutating func take(_ rows: Int, of key: UInt32, _ days: ClosedRange<Int64>) -> [DayCount] {
+        var (rows, taken) = (rows, [DayCount]())
+        let there = (left[key] ?? [:]).filter { $0.value > 0 && days.contains($0.key) }
+        for (day, count) in there.sorted(by: { $0.key < $1.key }) where rows > 0 {
+            let part = min(rows, count)
+            rows -= part
+            left[key]?[day] = count - part
+            taken.append(DayCount(day: Int32(truncatingIfNeeded: day), key: key, rows: -part))
+        }
+        return taken
+    }
 }
 
 /// Destroying the bytes of parts that are recorded as gone.
@@ -144,10 +186,10 @@ struct PartDestroyer {
         guard let before = try files.status(path) else { return 0 }
         let handle = try files.openForUpdate(path)
         defer { handle.close() }
-        for range in parts.flatMap(\.ranges) where !range.isEmpty {
-            guard range.upperBound <= before.size else {
-                throw Fault(.damaged, "what is recorded as gone reaches beyond the file", at: .init(file: path))
-            }
+        for recorded in parts.flatMap(\.ranges) {
+            // What a damaged file has lost is gone already.
+            let range = recorded.clamped(to: 0..<before.size)
+            guard !range.isEmpty else { continue }
             if range.count >= PartDestroyer.punchBytesMin {
                 try handle.punch(range)
             } else {

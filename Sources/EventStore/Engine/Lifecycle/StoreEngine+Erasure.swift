@@ -29,7 +29,7 @@ extension StoreEngine {
         let staleCopy = try destroyKey(record, begun.receipt)
         let unreadable = (ContinuousClock.now - start) / .seconds(1)
         try finishErasure(record, lane)
-        var freed = try allocatedBytes(begun.removal.dropped)
+        var freed = try allocated(begun.removal.dropped)
         freed += try reclaim(begun.removal, lane)
         try dropJournal(lane)
         madeRoom(lane, begun.removal.touched)
@@ -37,12 +37,6 @@ extension StoreEngine {
         return ErasureReport(
             receipt: try receipt(begun.receipt), events: begun.events, segmentsDropped: begun.removal.dropped.count,
             bytesFreed: freed, unreadableSeconds: unreadable, seconds: (ContinuousClock.now - start) / .seconds(1))
-    }
-
-    private func allocatedBytes(_ handles: [SegmentHandle]) throws(Fault) -> Int {
-        var bytes = 0
-        for handle in handles { bytes += try context.environment.files.status(handle.path)?.allocatedBytes ?? 0 }
-        return bytes
     }
 
     // MARK: The three steps
@@ -98,6 +92,7 @@ extension StoreEngine {
             guard let handle = known[row.segment] else { continue }
             try removal.remove([SegmentEntityEntry(row)], of: handle, isAll: row.rows == handle.info.rows)
         }
+        try removal.settle()
         return removal
     }
 

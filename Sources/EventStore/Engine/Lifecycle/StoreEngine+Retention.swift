@@ -108,6 +108,7 @@ extension StoreEngine {
             }
             try removal.remove(old, of: handle, isAll: old.count == all.count)
         }
+        try removal.settle()
         return removal
     }
 
@@ -124,7 +125,8 @@ extension StoreEngine {
         }
     }
 
-    private func allocated(_ handles: [SegmentHandle]) throws(Fault) -> Int {
+    /// Bytes that the files take on disk.
+    func allocated(_ handles: [SegmentHandle]) throws(Fault) -> Int {
         var bytes = 0
         for handle in handles { bytes += try context.environment.files.status(handle.path)?.allocatedBytes ?? 0 }
         return bytes

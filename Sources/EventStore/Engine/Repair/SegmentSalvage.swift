@@ -34,6 +34,13 @@ final class SegmentSalvage {
         return Set(parts.map(\.entity))
     }
 
+    /// Under which keys parts lie that are not under their entity's own: said by the catalog alone, and in a table that
+    /// stands when the index is lost.
+    private func olderKeys() throws(Fault) -> [UInt32: UInt64] {
+        let number = handle.info.number
+        return try context.catalog.read { (reader) throws(Fault) in try reader.partKeys(segment: number) }
+    }
+
     private func indexed() throws(Fault) -> [SegmentEntityEntry] {
         let number = handle.info.number
         let rows = try context.catalog.read { (reader) throws(Fault) in
@@ -53,7 +60,8 @@ final class SegmentSalvage {
             guard reader.fileBytes == handle.info.fileBytes, rows == handle.info.rows, indexed == entries else {
                 return Fault(.damaged, "the catalog's index and the segment's own directory differ")
             }
-            return SegmentVerifier.verify(reader, sealer: sealer, gone: gone).findings.first?.fault
+            return SegmentVerifier.verify(reader, sealer: sealer, gone: gone, keys: try olderKeys())
+                .findings.first?.fault
         } catch {
             guard StoreRepair.isDamage(error) else { throw error }
             return error.code == .notFound ? Fault(.damaged, "the file is missing") : error
@@ -78,7 +86,12 @@ final class SegmentSalvage {
         if let own = try? reader.directory(sealer).entities.filter({ !gone.contains($0.entity) }) {
             let known = Set(own.map(\.entity))
             for entry in indexed where !known.contains(entry.entity) { lose(entry, "the segment has no such entity") }
-            entries = own
+            let keys = try olderKeys()
+            entries = own.map { entry in
+                var entry = entry
+                entry.keyID = keys[entry.entity] ?? 0
+                return entry
+            }
         }
         let collector = RowCollector()
         let scanner = BlockScanner(sealer: sealer)

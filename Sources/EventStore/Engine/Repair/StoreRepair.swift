@@ -44,21 +44,26 @@ final class StoreRepair {
 
     func run(_ progress: (@Sendable (Double) -> Void)?) throws(Fault) -> RepairReport {
         let start = ContinuousClock.now
+        let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
+        try files.requireWritable(environment)
         let lock = try StoreEngine.takeLock(files, environment)
         var isHeld = true
         defer { if isHeld { lock.release() } }
-        let keyring = try Keyring.open(path: files.keyring, environment: environment, secret: secret)
         try finishExchange(files, environment)
         guard try repairCatalog() else { return report }
         let room = StoreRoom(files, environment)
         if dryRun {
             let catalog = try Catalog.open(path: files.catalog, mode: .reader)
             defer { catalog.close() }
-            try plan(try StoreEngine.readContext(files, catalog, keyring, options, environment, room), progress)
+            let context = try StoreEngine.readContext(files, catalog, keyring, options, environment, room)
+            _ = try Recovery(context).checkKeyring()
+            try plan(context, progress)
         } else {
             let catalog = try Catalog.open(path: files.catalog, mode: .writer)
             do throws(Fault) {
                 let context = try StoreEngine.readContext(files, catalog, keyring, options, environment, room)
+                // With an older one what is sealed under newer keys would pass for damaged.
+                _ = try Recovery(context).checkKeyring()
                 try moveJournal(context)
                 try moveStrangers(context)
             } catch {

@@ -32,20 +32,11 @@ struct TotalsCount {
             return
         }
         for part in parts {
-            var byEntity: [Key: Int] = [:]
-            var byType: [Key: Int] = [:]
-            try scan.forEachBlock(handle, [part], times: { $0 }) { (source, rows) throws(Fault) in
-                let times = try scan.scanner.timestamps(source.block)
-                let codes = try scan.scanner.shapeCodes(source.block)
-                let shapes = scan.scanner.block(source.block).shapes
-                for row in rows {
-                    let day = Int32(truncatingIfNeeded: CivilDate.day(ms: times[Int(row)]))
-                    byEntity[Key(day: day, number: part.entity), default: 0] += 1
-                    byType[Key(day: day, number: shapes[Int(codes[Int(row)])].type), default: 0] += 1
-                }
+            for (place, rows) in try scan.dayRows(handle, part) {
+                let day = Int32(truncatingIfNeeded: place.day)
+                entities[Key(day: day, number: place.entity), default: 0] += rows
+                types[Key(day: day, number: place.type), default: 0] += rows
             }
-            entities.merge(byEntity) { $0 + $1 }
-            types.merge(byType) { $0 + $1 }
         }
     }
 
