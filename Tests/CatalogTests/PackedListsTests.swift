@@ -22,6 +22,30 @@ import Testing
         return try result!.get()
     }
 
+    private static func days(_ bytes: [UInt8]) throws(Fault) -> SegmentDays {
+        var result: Result<SegmentDays, Fault>?
+        bytes.withUnsafeBytes { raw in
+            result = Result { () throws(Fault) in try PackedLists.decodeDays(raw) }
+        }
+        return try result!.get()
+    }
+
+    @Test func daysComeBackAndCutOnesThrow() throws {
+        let days = SegmentDays(
+            entities: [DayCount(day: 20_000, key: 3, rows: 7), DayCount(day: .min, key: .max, rows: Int(Int32.max))],
+            types: [DayCount(day: .max, key: 0, rows: 0)])
+        let bytes = PackedLists.encode(days)
+        #expect(try Self.days(bytes) == days)
+        for length in 0..<bytes.count {
+            #expect(fault { () throws(Fault) in try Self.days(Array(bytes.prefix(length))) }?.code == .damaged)
+        }
+        #expect(fault { () throws(Fault) in try Self.days(bytes + [0]) }?.code == .damaged)
+        // More entries than bytes; a day and a number out of range.
+        let bad: [[UInt8]] = [[0xff, 0xff, 0x7f, 0], [1, 0x80, 0x80, 0x80, 0x80, 0x20, 0, 0, 0], [1, 0, 1, 0, 0]]
+        for bytes in bad { #expect(fault { () throws(Fault) in try Self.days(bytes) }?.code == .damaged) }
+        #expect(try Self.days(PackedLists.encode(SegmentDays(entities: [], types: []))).types.isEmpty)
+    }
+
     private static func encode(_ part: CatalogSegmentEntity) -> [UInt8] {
         var writer = ByteWriter()
         PackedLists.encode(part, into: &writer)
@@ -66,6 +90,7 @@ import Testing
             let bytes = numbers.bytes(Int.random(in: 0...40, using: &numbers))
             _ = fault { () throws(Fault) in try Self.decode(bytes) }
             _ = fault { () throws(Fault) in try Self.numbers(bytes) }
+            _ = fault { () throws(Fault) in try Self.days(bytes) }
         }
     }
 }
