@@ -26,6 +26,8 @@ package struct CatalogChange: Sendable {
     /// Removes entries whose first sequence is below.
     package var deleteJournalBefore: UInt64?
     package var addSegments: [(CatalogSegment, [CatalogSegmentEntity])] = []
+    /// What segments of several days count for in the totals of entities and of types, by their place in `addSegments`.
+    package var segmentDays: [Int: SegmentDays] = [:]
     package var markUnlinking: [Int64] = []
     /// Takes parts out of the index and records where their bytes lie; the segment's count of rows shrinks with them.
     package var addGone: [GonePart] = []

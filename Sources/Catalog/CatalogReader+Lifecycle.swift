@@ -88,6 +88,20 @@ extension CatalogReader {
         return try run.step()
     }
 
+    /// What a segment of several days counts for; `nil` where that is not recorded.
+    package func days(ofSegment number: Int64) throws(Fault) -> SegmentDays? {
+        guard try hasSegmentDays() else { return nil }
+        var run = try SQLRun(database, "SELECT days FROM segment_day WHERE segment = ?")
+        run.bind(number)
+        guard try run.step() else { return nil }
+        return try run.blob(0).withBytes { (bytes) throws(Fault) in try PackedLists.decodeDays(bytes) }
+    }
+
+    func hasSegmentDays() throws(Fault) -> Bool {
+        var run = try SQLRun(database, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'segment_day'")
+        return try run.step()
+    }
+
     /// What is gone of segments (nil: of all), by segment and entity.
     package func gone(segment: Int64? = nil) throws(Fault) -> [GonePart] {
         guard try hasLifecycle() else { return [] }

@@ -214,6 +214,17 @@ package struct BatchRecord: Sendable, Equatable {
     }
 }
 
+/// What a segment adds to the totals of entities and of types, by UTC day.
+package struct SegmentDays: Sendable, Equatable {
+    package var entities: [DayCount]
+    package var types: [DayCount]
+
+    package init(entities: [DayCount], types: [DayCount]) {
+        self.entities = entities
+        self.types = types
+    }
+}
+
 /// Rows of one entity or one type on one UTC day; in a change, how many more or fewer.
 package struct DayCount: Sendable, Equatable {
     /// UTC day number since 1970.

@@ -104,7 +104,7 @@ enum CatalogSchema {
               segment INTEGER NOT NULL, entity INTEGER NOT NULL, rows INTEGER NOT NULL, ranges BLOB NOT NULL,
               freed INTEGER NOT NULL, PRIMARY KEY (segment, entity)) WITHOUT ROWID
             """,
-        ] + keyTables + [arrived]
+        ] + keyTables + [arrived, segmentDays]
 
     /// Came later within version 2: without them, as without rows in them, every part has its entity's key.
     static let keyTables = [
@@ -125,6 +125,11 @@ enum CatalogSchema {
     static let arrived = """
         CREATE TABLE IF NOT EXISTS arrived (
           entity INTEGER PRIMARY KEY, day INTEGER NOT NULL, events INTEGER NOT NULL, bytes INTEGER NOT NULL)
+        """
+
+    /// Only of segments of partitions longer than a day; without a row the days are counted from the events' times.
+    static let segmentDays = """
+        CREATE TABLE IF NOT EXISTS segment_day (segment INTEGER PRIMARY KEY, days BLOB NOT NULL)
         """
 
     /// Version 1 to version 2, within the transaction of the caller.

@@ -8,9 +8,10 @@ extension CatalogWriter {
         var added: [Int64] = []
         if !change.addSegments.isEmpty {
             var number = try nextSegment()
-            for (segment, entities) in change.addSegments {
+            for (place, (segment, entities)) in change.addSegments.enumerated() {
                 try add(segment, as: number)
                 try add(entities, of: number)
+                if let days = change.segmentDays[place] { try add(days, of: number) }
                 added.append(number)
                 number += 1
             }
@@ -110,6 +111,24 @@ extension CatalogWriter {
         try notePartKeys(entities, of: number)
     }
 
+    private func add(_ days: SegmentDays, of number: Int64) throws(Fault) {
+        var table = try SQLRun(database, CatalogSchema.segmentDays)
+        try table.run()
+        var run = try SQLRun(database, "INSERT INTO segment_day VALUES (?, ?)")
+        run.bind(number)
+        run.bind(PackedLists.encode(days))
+        try run.run()
+    }
+
+    private func dropDays(_ numbers: [Int64]) throws(Fault) {
+        guard try CatalogReader(database).hasSegmentDays() else { return }
+        var run = try SQLRun(database, "DELETE FROM segment_day WHERE segment = ?")
+        for number in numbers {
+            run.bind(number)
+            try run.run()
+        }
+    }
+
     private func mark(_ numbers: [Int64]) throws(Fault) {
         guard !numbers.isEmpty else { return }
         var run = try SQLRun(database, "UPDATE segment SET state = \(CatalogSegment.unlinking) WHERE number = ?")
@@ -122,6 +141,7 @@ extension CatalogWriter {
 
     private func remove(_ numbers: [Int64]) throws(Fault) {
         guard !numbers.isEmpty else { return }
+        try dropDays(numbers)
         var parts = try SQLRun(database, "DELETE FROM segment_entity WHERE segment = ?")
         var gone = try SQLRun(database, "DELETE FROM gone WHERE segment = ?")
         var run = try SQLRun(database, "DELETE FROM segment WHERE number = ?")

@@ -107,5 +107,47 @@ enum PackedLists {
         return ranges
     }
 
+    /// Two lists of counts by day and number, for entities and for types: the count, then each as its day's and its
+    /// number's difference to the one before and its rows.
+    static func encode(_ days: SegmentDays) -> [UInt8] {
+        var writer = ByteWriter(reserving: (days.entities.count + days.types.count) * 4 + 8)
+        for list in [days.entities, days.types] {
+            writer.varint(list.count)
+            var last = DayCount(day: 0, key: 0, rows: 0)
+            for entry in list {
+                writer.zigzag(Int64(entry.day) - Int64(last.day))
+                writer.zigzag(Int64(entry.key) - Int64(last.key))
+                writer.varint(entry.rows)
+                last = entry
+            }
+        }
+        return writer.bytes
+    }
+
+    static func decodeDays(_ bytes: UnsafeRawBufferPointer) throws(Fault) -> SegmentDays {
+        var reader = ByteReader(bytes)
+        let entities = try days(&reader)
+        let types = try days(&reader)
+        guard reader.isAtEnd else { throw damaged }
+        return SegmentDays(entities: entities, types: types)
+    }
+
+    private static func days(_ reader: inout ByteReader) throws(Fault) -> [DayCount] {
+        let count = try reader.count(max: reader.remaining)
+        var list: [DayCount] = []
+        list.reserveCapacity(count)
+        var (day, key): (Int64, Int64) = (0, 0)
+        for _ in 0..<count {
+            let (nextDay, dayOverflow) = day.addingReportingOverflow(try reader.zigzag())
+            let (nextKey, keyOverflow) = key.addingReportingOverflow(try reader.zigzag())
+            guard !dayOverflow, !keyOverflow, let exactDay = Int32(exactly: nextDay),
+                let exactKey = UInt32(exactly: nextKey)
+            else { throw damaged }
+            list.append(DayCount(day: exactDay, key: exactKey, rows: try reader.count(max: Int(Int32.max))))
+            (day, key) = (nextDay, nextKey)
+        }
+        return list
+    }
+
     private static var damaged: Fault { Fault(.damaged, "a packed list in the catalog does not decode") }
 }

@@ -27,6 +27,7 @@ import Testing
         retired_key: key_id*, entity, generation, retired_ms, destroyed_ms
         segment: number*, id, partition_start, partition_ms, rows, file_bytes, min_time, max_time, sequence_base, \
         min_sequence, max_sequence, level, state, retention_days, types, attributes
+        segment_day: segment*, days
         segment_entity: segment*, entity*, part | entity_segment(entity, segment)
         settings: one*, format_version, store_id, incarnation, partition, shared_by_entities_min, default_plan, created_ms
         state: one*, next_sequence, keyring_generation, changes, segment_changes, name_changes, next_segment

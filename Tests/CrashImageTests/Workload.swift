@@ -271,7 +271,11 @@ struct Workload {
         case 0, 1, 2:
             names.removeAll { $0 == name }
             try step("erase") { _ = try $0.store.eraseEntity(name, reason: "asked for it") }
-        case 3: try step("cancel") { try $0.store.cancelEntity(name, eraseAfterMs: 2 * Workload.day) }
+        case 3:
+            guard try store.entities().first(where: { $0.name == name })?.state != .cancelled else {
+                return try append()
+            }
+            try step("cancel") { try $0.store.cancelEntity(name, eraseAfterMs: 2 * Workload.day) }
         case 4:
             let plan = generator.pick(["starter", "professional", "unlimited"])
             try step("plan of entity", hasParts: true) { try $0.store.setPlan(ofEntity: name, plan: plan) }

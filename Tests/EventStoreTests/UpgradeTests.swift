@@ -9,7 +9,7 @@ import Testing
 @testable import EventStoreCatalog
 
 /// Somebody who writes to the catalog with all its checksums right.
-private enum Rewriting {
+enum Rewriting {
     static func run(_ sql: String, _ store: String) throws {
         let queue = try DatabaseQueue(path: store + "/catalog.db", configuration: CatalogConnection.writing)
         try queue.writeWithoutTransaction { try $0.execute(sql: sql) }

@@ -145,7 +145,10 @@ extension WriterLane {
         var change = CatalogChange()
         change.tallies = tallies
         change.arrivals = arrivals
-        for segment in segments {
+        for (place, segment) in segments.enumerated() {
+            if context.partition != .day {
+                change.segmentDays[place] = SegmentDays(entities: segment.entityDays, types: segment.typeDays)
+            }
             change.addSegments.append(
                 (
                     CatalogSegment(segment, sequenceBase: sequenceBase),

@@ -137,7 +137,11 @@ struct Checker {
         guard !question.isGeneral, !question.conditions.isEmpty else { return nil }
         verdict.features.insert("check: pruned and full scan")
         let asked = question.written(.unpruned)
-        return compare("full scan", question, asked, asked.sql, wanted)
+        guard let mismatch = compare("full scan", question, asked, asked.sql, wanted) else { return nil }
+        // Hiding can change what is asked: of two columns none is converted, an expression beside a column of text is.
+        // What SQLite makes of the same text counts then.
+        guard let same = data.expected(question, .hiddenReference).answer.rows else { return mismatch }
+        return compare("full scan", question, asked, asked.sql, same)
     }
 
     private func otherLimit(

@@ -109,6 +109,7 @@ struct Dialect: Sendable {
     static let general = Dialect(isStore: true, spellsOrder: true)
     static let unpruned = Dialect(isStore: true, hidesColumns: true)
     static let reference = Dialect()
+    static let hiddenReference = Dialect(hidesColumns: true)
 }
 
 /// Writes fragments down in a dialect.

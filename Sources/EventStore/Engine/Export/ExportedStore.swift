@@ -49,7 +49,10 @@ final class ExportedStore: @unchecked Sendable {
         files = StoreFiles(root: root)
         storeID = environment.random(16)
         try environment.files.makeDirectory(files.segments)
-        keyring = try Keyring.create(path: files.keyring, environment: environment, storeID: storeID, secret: secret)
+        // Synced with all the rest.
+        var unsynced = environment
+        unsynced.files = UnsyncedFiles(environment.files)
+        keyring = try Keyring.create(path: files.keyring, environment: unsynced, storeID: storeID, secret: secret)
         let keyIDs = try keyring.addEntityKeys(entities.count)
         var incarnation: UInt64 = 0
         withUnsafeMutableBytes(of: &incarnation) { environment.randomBytes($0) }
@@ -148,7 +151,9 @@ final class ExportedStore: @unchecked Sendable {
         try builder.add(try lastChange(info, keepsIdle: keepsIdle))
         try builder.finish()
         let (segments, directories) = state.withLock { ($0.files, Array($0.directories)) }
-        try sync(segments.map { Path.join(files.root, $0.path) } + [files.catalog], directories)
+        try sync(
+            segments.map { Path.join(files.root, $0.path) } + [files.catalog, files.keyring],
+            directories.map { files.directory(partitionStart: $0) } + [files.segments])
         return [try file(files.catalog, events: 0), try file(files.keyring, events: 0)]
             + segments.sorted { $0.path < $1.path }
     }
@@ -156,17 +161,15 @@ final class ExportedStore: @unchecked Sendable {
     /// Many at a time: a file system writes its journal once for those that wait together.
     private static let syncThreads = 16
 
-    private func sync(_ paths: [String], _ directories: [Int64]) throws(Fault) {
+    private func sync(_ paths: [String], _ directories: [String]) throws(Fault) {
         let system = source.environment.files
-        try Workers.run(paths.count, threads: ExportedStore.syncThreads) { (index) throws(Fault) in
+        let count = paths.count + directories.count
+        try Workers.run(count, threads: ExportedStore.syncThreads) { (index) throws(Fault) in
+            guard index < paths.count else { return try system.syncDirectory(directories[index - paths.count]) }
             let file = try system.openForUpdate(paths[index])
             defer { file.close() }
             try file.sync()
         }
-        try Workers.run(directories.count, threads: ExportedStore.syncThreads) { [files] (index) throws(Fault) in
-            try system.syncDirectory(files.directory(partitionStart: directories[index]))
-        }
-        try system.syncDirectory(files.segments)
     }
 
     private func lastChange(_ info: ExportInfo, keepsIdle: Bool) throws(Fault) -> CatalogChange {

@@ -36,11 +36,12 @@ struct PartRemoval {
     /// Takes parts of one segment out; all of them drop the file.
     mutating func remove(_ parts: [SegmentEntityEntry], of handle: SegmentHandle, isAll: Bool) throws(Fault) {
         guard !parts.isEmpty else { return }
-        for part in parts { try count(part, handle) }
         if isAll {
+            if try !countWhole(handle) { for part in parts { try count(part, handle) } }
             dropped.append(handle)
             return
         }
+        for part in parts { try count(part, handle) }
         var info = handle.info
         info.level = 0
         for part in parts {
@@ -63,7 +64,21 @@ struct PartRemoval {
         }
     }
 
-    /// What the totals lose. A partition of one day says it by the index; a longer one by its rows' times.
+    /// What the totals lose with a whole segment of several days; false where the catalog does not say, or where a part
+    /// of it was counted before.
+    private mutating func countWhole(_ handle: SegmentHandle) throws(Fault) -> Bool {
+        guard handle.info.partitionMs != Limits.msPerDay else { return false }
+        let found = try context.catalog.read { (reader) throws(Fault) in
+            try reader.days(ofSegment: handle.info.number)
+        }
+        guard let days = found, days.entities.reduce(0, { $0 + $1.rows }) == handle.info.rows else { return false }
+        rows += handle.info.rows
+        entityDays += days.entities.map { DayCount(day: $0.day, key: $0.key, rows: -$0.rows) }
+        typeDays += days.types.map { DayCount(day: $0.day, key: $0.key, rows: -$0.rows) }
+        return true
+    }
+
+    /// What the totals lose. A partition of one day says it by the index; a part of a longer one by its rows' times.
     private mutating func count(_ part: SegmentEntityEntry, _ handle: SegmentHandle) throws(Fault) {
         rows += part.rows
         guard handle.info.partitionMs != Limits.msPerDay else {
