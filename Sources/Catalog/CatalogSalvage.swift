@@ -16,7 +16,7 @@ package struct CatalogSalvage: Sendable {
 
     /// What a store can do without, or what its segments say as well.
     package static let replaceable: Set<String> = [
-        "segment_entity", "entity_day", "type_day", "batch", "tally", "arrived", "journal",
+        "segment_entity", "segment_day", "entity_day", "type_day", "batch", "tally", "arrived", "journal",
     ]
 
     /// Copies a catalog into a file that does not exist yet; one file without a log, durable when this returns. Nothing

@@ -107,6 +107,9 @@ struct CatalogWriter {
         let add: String
         let dropEmpty: String
         let negative: String
+        let rows: String
+        /// Other days that have rows of the same, the nearest first.
+        let near: String
     }
 
     private static let entityDays = dayTable("entity_day", "entity")
@@ -119,8 +122,41 @@ struct CatalogWriter {
                 ON CONFLICT (day, \(key)) DO UPDATE SET rows = rows + excluded.rows
                 """,
             dropEmpty: "DELETE FROM \(table) WHERE day = ? AND \(key) = ? AND rows = 0",
-            negative: "SELECT rows < 0 FROM \(table) WHERE day = ? AND \(key) = ?")
+            negative: "SELECT rows < 0 FROM \(table) WHERE day = ? AND \(key) = ?",
+            rows: "SELECT rows FROM \(table) WHERE day = ? AND \(key) = ?",
+            near: "SELECT day, rows FROM \(table) WHERE \(key) = ? AND rows > 0 ORDER BY abs(day - ?), day")
     }
+
+    /// Where a partition is longer than a day, events that nobody could read any more may have been taken from the totals
+    /// of other days than theirs. What a day lacks for that is on one of those near it.
+    private func borrow(_ lacking: DayCount, _ table: DayTable) throws(Fault) {
+        var settings = try SQLRun(database, "SELECT partition FROM settings")
+        var rows = try SQLRun(database, table.rows)
+        rows.bind(lacking.day)
+        rows.bind(lacking.key)
+        guard try settings.step(), settings.int64(0) > 1, try rows.step() else { throw CatalogWriter.negative }
+        var short = -rows.int64(0)
+        var deltas = [DayCount(day: lacking.day, key: lacking.key, rows: Int(short))]
+        var near = try SQLRun(database, table.near)
+        near.bind(lacking.key)
+        near.bind(lacking.day)
+        while short > 0, try near.step() {
+            let part = min(short, near.int64(1))
+            short -= part
+            deltas.append(DayCount(day: try near.number(0), key: lacking.key, rows: -Int(part)))
+        }
+        guard short == 0 else { throw CatalogWriter.negative }
+        rows.rewind()
+        near.rewind()
+        try addDays(deltas, table)
+        // The day itself, which is at nothing now.
+        var drop = try SQLRun(database, table.dropEmpty)
+        drop.bind(lacking.day)
+        drop.bind(lacking.key)
+        try drop.run()
+    }
+
+    private static let negative = Fault(.invalid, "a day's total would become negative")
 
     private func addDays(_ deltas: [DayCount], _ table: DayTable) throws(Fault) {
         var removing = false
@@ -143,10 +179,9 @@ struct CatalogWriter {
             try drop.run()
             check.bind(delta.day)
             check.bind(delta.key)
-            if try check.step(), check.int64(0) != 0 {
-                throw Fault(.invalid, "a day's total would become negative")
-            }
+            let isNegative = try check.step() && check.int64(0) != 0
             check.rewind()
+            if isNegative { try borrow(delta, table) }
         }
     }
 

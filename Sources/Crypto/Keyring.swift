@@ -135,12 +135,6 @@ package final class Keyring: Sendable {
         return body.entityKeyIndex(id).map(body.entityKeyGeneration)
     }
 
-    /// How many entity keys came with a generation after `generation`: those a key backup of it lacks.
-    package func entityKeyCount(after generation: UInt64) -> Int {
-        let body = state.withLock { $0.body }
-        return (0..<body.entityKeyCount).count { body.entityKeyGeneration($0) > generation }
-    }
-
     package func tombstones() -> [KeyTombstone] {
         let body = state.withLock { $0.body }
         return (0..<body.tombstoneCount).map(body.tombstone)

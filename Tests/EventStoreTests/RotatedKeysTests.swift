@@ -77,6 +77,10 @@ import Testing
         options.verify = true
         let report = try store.backup(to: folder.backup, options: options)
         #expect(report.problems.isEmpty, "\(report.problems)")
+        // Entities, not keys.
+        #expect(report.entitiesWithoutKeyBackup == 3)
+        try store.backUpKeys(to: folder.path + "/keys")
+        #expect(try store.backup(to: folder.backup).entitiesWithoutKeyBackup == 0)
         let all = try store.all()
         #expect(try folder.restore().entitiesUnreadable.isEmpty)
         #expect(try folder.restoredEvents() == all)

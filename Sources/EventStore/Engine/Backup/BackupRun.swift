@@ -27,8 +27,6 @@ struct BackupRun {
         var segments: [CatalogSegment] = []
         /// By segment.
         var gone: [Int64: [GonePart]] = [:]
-        /// By segment: parts under keys their entities had before.
-        var olderKeys: [Int64: [UInt32: UInt64]] = [:]
         var nextSequence: UInt64 = 1
         var journalRows = 0
         var entities = 0
@@ -121,9 +119,6 @@ struct BackupRun {
         Picture(
             segments: try reader.segments(overlapping: nil).filter { $0.state == CatalogSegment.live },
             gone: Dictionary(grouping: try reader.gone(), by: \.segment),
-            olderKeys: Dictionary(grouping: try reader.partKeys(), by: \.segment).mapValues { parts in
-                Dictionary(parts.map { ($0.entity, $0.keyID) }) { first, _ in first }
-            },
             nextSequence: max(1, try reader.nextSequence()),
             journalRows: try reader.journalRows(),
             entities: try reader.entities().count { !$0.isErased })

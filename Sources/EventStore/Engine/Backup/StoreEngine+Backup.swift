@@ -39,7 +39,7 @@ extension StoreEngine {
         report.entities = manifest.entities
         report.nextSequence = manifest.nextSequence
         report.isVerified = options.verify
-        report.entitiesWithoutKeyBackup = try keysWithoutBackup()
+        report.entitiesWithoutKeyBackup = try keyStatus().entitiesWithoutBackup
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
         return report
     }
@@ -91,11 +91,6 @@ extension StoreEngine {
         }
     }
 
-    /// Keys that are in no copy of the keyring that the store knows of.
-    private func keysWithoutBackup() throws(Fault) -> Int {
-        context.keyring.entityKeyCount(after: try keyBackups().newestGeneration)
-    }
-
     // MARK: Verifying copies
 
     /// Reads every byte of a backup, as `verify` does of the store. One sentence for each finding.
@@ -108,17 +103,21 @@ extension StoreEngine {
             problems.append("\(manifest.catalog.name): does not match its checksum")
         }
         let catalog = try Catalog.open(path: path, mode: .reader, files: directory.files)
+        defer { catalog.close() }
         problems += try catalog.verify(full: true)
-        catalog.close()
         let found = Mutex<[String]>([])
         let segments = picture.segments
         let context = context
         try Workers.run(segments.count, threads: context.threads) { (index) throws(Fault) in
             let segment = segments[index]
             let gone = Set((picture.gone[segment.number] ?? []).map(\.entity))
-            let keys = picture.olderKeys[segment.number] ?? [:]
+            // As the backup's own catalog says: keys may have been rotated since it was copied.
+            let parts = try catalog.read { (reader) throws(Fault) in
+                try reader.segmentEntities(segment: segment.number, entities: nil)
+            }
+            let keys = Dictionary(parts.map { ($0.entity, $0.keyID) }) { first, _ in first }
             let check = BackupCheck(context: context, directory: directory)
-            let sentences = check.segment(segment, gone: gone, olderKeys: keys)
+            let sentences = check.segment(segment, gone: gone, keys: keys)
             found.withLock { $0 += sentences }
         }
         return problems + found.withLock { $0.sorted() }
@@ -130,7 +129,7 @@ private struct BackupCheck: Sendable {
     let context: ReadContext
     let directory: BackupDirectory
 
-    func segment(_ segment: CatalogSegment, gone: Set<UInt32>, olderKeys: [UInt32: UInt64]) -> [String] {
+    func segment(_ segment: CatalogSegment, gone: Set<UInt32>, keys: [UInt32: UInt64]) -> [String] {
         var path = ""
         do throws(Fault) {
             let source = try SegmentHandle(segment, files: context.files).path
@@ -143,7 +142,7 @@ private struct BackupCheck: Sendable {
                 throw Fault(.tampered, "this is another file than the catalog names")
             }
             let found = SegmentVerifier.verify(
-                reader, sealer: StoreSealer(context.names), gone: gone, keys: olderKeys)
+                reader, sealer: StoreSealer(context.names), gone: gone, keys: keys)
             // Erased since the copy of the catalog was made.
             return found.findings.filter { $0.fault.code != .keyErased }.map { "\(path): \($0.fault.message)" }
         } catch {

@@ -88,7 +88,7 @@ struct PartRemoval {
             return
         }
         var missing = Dictionary(part.types.map { ($0.type, $0.rows) }) { $0 + $1 }
-        for (place, rows) in try scan.dayRows(handle, part) {
+        for (place, rows) in try readable(part, handle) {
             let day = Int32(truncatingIfNeeded: place.day)
             entityDays.append(DayCount(day: day, key: part.entity, rows: -rows))
             typeDays.append(DayCount(day: day, key: place.type, rows: -rows))
@@ -98,6 +98,16 @@ struct PartRemoval {
         if !missing.isEmpty {
             let days = CivilDate.day(ms: part.minTime)...CivilDate.day(ms: max(part.minTime, part.maxTime))
             unread.append(Unread(entity: part.entity, days: days, types: missing))
+        }
+    }
+
+    /// Nothing of a part whose key was erased before its data, as with data from before an erasure.
+    private func readable(_ part: SegmentEntityEntry, _ handle: SegmentHandle) throws(Fault) -> [DayRows: Int] {
+        do throws(Fault) {
+            return try scan.dayRows(handle, part)
+        } catch {
+            guard error.code == .keyErased else { throw error }
+            return [:]
         }
     }
 
