@@ -3,6 +3,7 @@
 #ifndef EVENTSTORE_HOST_H
 #define EVENTSTORE_HOST_H
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <stdint.h>
@@ -89,6 +90,18 @@ static inline ssize_t eventstore_receive(int socket, void *bytes, size_t count, 
         *descriptor = found;
     }
     return result;
+}
+
+// How many files this process may have open at once; a wish for more than that is granted as far as the system allows.
+static inline uint64_t eventstore_open_files(uint64_t wanted) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
+    if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max) {
+        rlim_t before = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+    }
+    return limit.rlim_cur;
 }
 
 #endif

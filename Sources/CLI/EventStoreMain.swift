@@ -42,6 +42,7 @@ enum EventStoreMain {
     static func main() {
         // A reader that goes away shows as EPIPE on write, which `Output` turns into a quiet end.
         signal(SIGPIPE, SIG_IGN)
+        OpenFiles.allowMany()
         exit(run(Array(CommandLine.arguments.dropFirst())))
     }
 

@@ -9,6 +9,8 @@ final class GeneralRun: QueryRun {
     private let engine: StoreEngine
     private let statement: GeneralStatement
     private var run: SQLiteRun?
+    /// What `run` reads.
+    private var published: Published
     /// What ended it early: said again when asked for more, since an end would look like all the rows.
     private var failure: Fault?
     private var attempts = 1
@@ -22,10 +24,11 @@ final class GeneralRun: QueryRun {
         self.engine = engine
         self.statement = statement
         let start = engine.monotonicNanoseconds
-        let run = try engine.onSnapshot { (published, missingIsDamage) throws(Fault) in
-            try GeneralRun.sqlite(engine, statement, published, missingIsDamage, holdsFiles: true)
+        let (run, read) = try engine.onSnapshot { (published, missingIsDamage) throws(Fault) in
+            (try GeneralRun.sqlite(engine, statement, published, missingIsDamage, holdsFiles: true), published)
         }
         self.run = run
+        published = read
         columns = run.columns.map { QueryColumn(name: $0.name, isTime: $0.isTime) }
         nanoseconds = engine.monotonicNanoseconds - start
     }
@@ -72,12 +75,12 @@ final class GeneralRun: QueryRun {
             if rows == nil { close() }
             return rows
         } catch {
-            // Another process merged a segment away: the same question of a new snapshot, if nothing was said yet.
-            guard error.code == .notFound, returned == 0, attempts <= CursorRun.attemptsMax else { throw error }
+            try engine.requireOvertaken(
+                error, published, mayBeginAnew: returned == 0 && attempts <= CursorRun.attemptsMax)
             attempts += 1
-            self.run = try engine.onSnapshot { (published, missingIsDamage) throws(Fault) in
+            (self.run, published) = try engine.onSnapshot { (published, missingIsDamage) throws(Fault) in
                 let isLast = missingIsDamage || attempts > CursorRun.attemptsMax
-                return try GeneralRun.sqlite(engine, statement, published, isLast, holdsFiles: true)
+                return (try GeneralRun.sqlite(engine, statement, published, isLast, holdsFiles: true), published)
             }
             return nil
         }

@@ -14,8 +14,8 @@ final class QuerySnapshot: ScanSource {
     private let handles: [Int64: SegmentHandle]
     /// Files opened ahead, by number of segment.
     private let held = Mutex<[Int64: SegmentReader]>([:])
-    /// More files than this are not held open by one query.
-    private static let heldMax = 512
+    /// More files than this are not held open by one query: half of what the process may have open.
+    private static let heldMax = OpenFiles.allowed / 2
 
     /// Rows of a unit, about: enough that what a unit costs does not matter, few enough for a core's cache.
     static let unitRows = 65_536

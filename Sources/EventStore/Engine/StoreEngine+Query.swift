@@ -59,6 +59,8 @@ final class NativeRun: QueryRun {
     private let engine: StoreEngine
     private let query: SelectQuery
     private var native: NativeQuery?
+    /// What `native` reads.
+    private var published: Published
     /// What ended it early: said again when asked for more, since an end would look like all the rows.
     private var failure: Fault?
     private var attempts = 1
@@ -73,25 +75,26 @@ final class NativeRun: QueryRun {
         self.query = query
         let start = engine.monotonicNanoseconds
         var first: Published? = published
-        let native = try engine.onSnapshot { (fresh, missingIsDamage) throws(Fault) in
+        let (native, read) = try engine.onSnapshot { (fresh, missingIsDamage) throws(Fault) in
             // The names in the question were looked up in this snapshot; a newer one has them as well.
             defer { first = nil }
             return try NativeRun.begin(engine, query, first ?? fresh, missingIsDamage: missingIsDamage)
         }
         self.native = native
+        self.published = read
         columns = native.columns.map { QueryColumn(name: $0.name, isTime: $0.isTime) }
         nanoseconds = engine.monotonicNanoseconds - start
     }
 
     private static func begin(
         _ engine: StoreEngine, _ query: SelectQuery, _ published: Published, missingIsDamage: Bool
-    ) throws(Fault) -> NativeQuery {
+    ) throws(Fault) -> (NativeQuery, Published) {
         // Nobody but the writer itself takes a writer's files away, and it keeps them open for its snapshots.
         let source = QuerySnapshot(
             engine.context, published, missingIsDamage: missingIsDamage || engine.lane != nil)
         let native = try NativeQuery(query, source: source, environment: engine.queryEnvironment)
         if engine.lane == nil { try source.hold(native.streamedSegments) }
-        return native
+        return (native, published)
     }
 
     func nextBatch() throws(Fault) -> QueryBatch? {
@@ -123,10 +126,9 @@ final class NativeRun: QueryRun {
             if rows == nil { close() }
             return rows
         } catch {
-            // Another process merged a segment away: the same question of a new snapshot, if nothing was said yet.
-            guard error.code == .notFound, !hasBegun, attempts <= CursorRun.attemptsMax else { throw error }
+            try engine.requireOvertaken(error, published, mayBeginAnew: !hasBegun && attempts <= CursorRun.attemptsMax)
             attempts += 1
-            native = try engine.onSnapshot { (published, missingIsDamage) throws(Fault) in
+            (native, published) = try engine.onSnapshot { (published, missingIsDamage) throws(Fault) in
                 let isLast = missingIsDamage || attempts > CursorRun.attemptsMax
                 return try NativeRun.begin(engine, query, published, missingIsDamage: isLast)
             }
@@ -149,6 +151,31 @@ final class NativeRun: QueryRun {
 }
 
 extension StoreEngine {
+    /// Before a failure to read is called damage, the catalog is read again: files are merged away, parts of them
+    /// erased or expired. Returns when the same question can be asked of a new snapshot.
+    ///
+    /// - Parameter mayBeginAnew: whether nothing was said yet.
+    /// - Throws: the error where it stands; else what happened, where rows were handed out already.
+    func requireOvertaken(_ error: Fault, _ published: Published, mayBeginAnew: Bool) throws(Fault) {
+        let isMissing = error.code == .notFound
+        guard isMissing || error.code == .damaged || error.code == .tampered else { throw error }
+        guard try hasLost(published) else {
+            guard isMissing, mayBeginAnew else { throw error }
+            return
+        }
+        guard !mayBeginAnew else { return }
+        throw isMissing
+            ? Fault(.notFound, "segments were merged or dropped while rows were handed out; ask again", at: error.place)
+            : Fault(.keyErased, "events were erased or expired while the query read them; ask again", at: error.place)
+    }
+
+    /// Whether segments of a snapshot are no more, or have fewer rows.
+    private func hasLost(_ published: Published) throws(Fault) -> Bool {
+        var rows: [Int64: Int] = [:]
+        for handle in try snapshot().segments.all { rows[handle.info.number] = handle.info.rows }
+        return published.segments.all.contains { rows[$0.info.number] != $0.info.rows }
+    }
+
     var monotonicNanoseconds: UInt64 { DispatchTime.now().uptimeNanoseconds }
 }
 
