@@ -27,6 +27,9 @@ package struct CatalogSalvage: Sendable {
         let copy = try Catalog.open(path: target, mode: .writer)
         defer { copy.close() }
         var result = CatalogSalvage()
+        for (name, tables) in CatalogSchema.later where try exists(name, catalog) {
+            try copy.write { database in for table in tables { try database.execute(sql: table) } }
+        }
         for table in try tables(of: copy) where table.name != "settings" {
             try result.copy(table, catalog, copy)
         }
@@ -56,7 +59,7 @@ package struct CatalogSalvage: Sendable {
     }
 
     private mutating func copy(_ table: Table, _ source: Catalog, _ target: Catalog) throws(Fault) {
-        guard try CatalogSalvage.exists(table, source) else { return }
+        guard try CatalogSalvage.exists(table.name, source) else { return }
         // What the new file was made with.
         if table.name == "state" { try target.write { try $0.execute(sql: "DELETE FROM state") } }
         if try CatalogSalvage.scan(table, "ASC", source, target, &lostEntries) { return }
@@ -64,10 +67,10 @@ package struct CatalogSalvage: Sendable {
         _ = try CatalogSalvage.scan(table, "DESC", source, target, &lostEntries)
     }
 
-    private static func exists(_ table: Table, _ source: Catalog) throws(Fault) -> Bool {
+    private static func exists(_ table: String, _ source: Catalog) throws(Fault) -> Bool {
         try source.read { (reader) throws(Fault) in
             var run = try SQLRun(reader.database, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?")
-            run.bind(table.name)
+            run.bind(table)
             return try run.step()
         }
     }

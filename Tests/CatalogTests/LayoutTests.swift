@@ -58,13 +58,30 @@ import Testing
     @Test func theTablesAreThose() throws {
         let scratch = try Scratch()
         let catalog = try scratch.fresh()
-        let lines = try catalog.write { (database) throws in try Self.lines(database) }
+        let lines = try catalog.write { (database) throws in
+            for table in CatalogSchema.later.flatMap(\.tables) { try database.execute(sql: table) }
+            return try Self.lines(database)
+        }
         #expect(lines == Self.layout.split(separator: "\n").map(String.init))
         let pragmas = ["page_size", "auto_vacuum", "application_id", "synchronous", "wal_autocheckpoint"]
         let values = try catalog.write { (database) throws in
             try pragmas.map { try Int.fetchOne(database, sql: "PRAGMA \($0)") }
         }
         #expect(values == [4096, 2, 0x4576_5374, 2, 4000])
+    }
+
+    /// A page a table and index, and one for the schema: what a small store pays.
+    @Test func aNewCatalogIsSmall() throws {
+        let scratch = try Scratch()
+        let catalog = try scratch.fresh()
+        let (pages, objects) = try catalog.write { (database) throws in
+            (
+                try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0,
+                try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema WHERE rootpage > 0") ?? 0
+            )
+        }
+        // One more page maps the others, for `auto_vacuum`.
+        #expect(pages == objects + 2 && objects == 22)
     }
 
     @Test func thePageNamesEveryColumn() throws {

@@ -93,13 +93,10 @@ import Testing
         #expect(keys == [RetiredKey(id: old, entity: 2, generation: 1, retiredMs: 5, destroyedMs: 9)])
     }
 
-    /// A catalog of format 2 from before there were rotations has no tables for them until the first.
+    /// A catalog has no tables for rotations until the first.
     @Test func theTablesComeWithTheFirstRotation() throws {
         let (scratch, catalog) = try Self.filled()
         defer { withExtendedLifetime(scratch) {} }
-        try catalog.write { (database) throws in
-            try database.execute(sql: "DROP TABLE retired_key; DROP TABLE part_key")
-        }
         #expect(try Self.keys(catalog, segment: 1).count == 3)
         #expect(try catalog.read { (reader) throws(Fault) in try reader.retiredKeys() }.isEmpty)
         try Self.rotate(2, to: 77, catalog)

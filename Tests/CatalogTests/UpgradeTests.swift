@@ -67,7 +67,8 @@ private nonisolated(unsafe) var original = sqlite3_io_methods()
                     database, sql: "SELECT name FROM sqlite_master WHERE type IN ('table', 'index') AND sql NOT NULL")
                 {
                     found[name] = try Row.fetchAll(database, sql: "PRAGMA table_info(\(name))")
-                        .map { "\($0["name"] as String) \($0["type"] as String)" }.sorted()
+                        .map { "\($0["name"] as String) \(($0["type"] as String).replacing("INTEGER", with: "INT"))" }
+                        .sorted()
                 }
                 return found
             }

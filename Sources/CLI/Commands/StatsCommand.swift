@@ -66,6 +66,7 @@ package enum StatsText {
                 shown: TextLayout.decimal(stats.bytesPerEvent, 1)),
             ReportField("segmentBytes", bytes: stats.segmentBytes, label: "  in segments"),
             ReportField("catalogBytes", bytes: stats.catalogBytes, label: "  in the catalog"),
+            ReportField("reservedBytes", bytes: stats.reservedBytes, label: "  set aside for a full disk"),
             ReportField("entities", count: stats.entities, label: "entities"),
             ReportField("types", count: stats.types, label: "types"),
             ReportField("attributes", count: stats.attributes, label: "attributes"),
@@ -168,6 +169,7 @@ package enum StatsText {
         gauge("bytes", "Bytes of all files of the store.", stats.bytes)
         gauge("segment_bytes", "Bytes of segment files.", stats.segmentBytes)
         gauge("catalog_bytes", "Bytes of the catalog.", stats.catalogBytes)
+        gauge("reserved_bytes", "Bytes set aside for a full disk.", stats.reservedBytes)
         gauge("entities", "Entities known.", stats.entities)
         gauge("types", "Event types known.", stats.types)
         gauge("attributes", "Attribute names known.", stats.attributes)

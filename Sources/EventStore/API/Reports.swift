@@ -179,6 +179,8 @@ public struct StoreStats: Sendable {
     public var bytes = 0
     public var segmentBytes = 0
     public var catalogBytes = 0
+    /// Set aside so that retention and erasure run on a full disk; part of `bytes`, not of `bytesPerEvent`.
+    public var reservedBytes = 0
     public var entities = 0
     public var types = 0
     public var attributes = 0
@@ -206,7 +208,7 @@ public struct StoreStats: Sendable {
     public var advice: [String] = []
     /// What the store says of itself when it is an export.
     public var export: ExportInfo?
-    public var bytesPerEvent: Double { events == 0 ? 0 : Double(bytes) / Double(events) }
+    public var bytesPerEvent: Double { events == 0 ? 0 : Double(bytes - reservedBytes) / Double(events) }
     public init() {}
 }
 

@@ -75,7 +75,10 @@ extension StoreEngine {
         for name in try files.list(context.files.root) {
             let path = Path.join(context.files.root, name)
             guard let status = try files.status(path), !status.isDirectory else { continue }
+            // A map of the log that SQLite keeps while somebody has the catalog open.
+            if name == "catalog.db-shm" { continue }
             stats.bytes += status.size
+            if name == Reserve.fileName { stats.reservedBytes = status.size }
             if name.hasPrefix("catalog.db") { stats.catalogBytes += status.size }
         }
         stats.bytes += stats.segmentBytes
