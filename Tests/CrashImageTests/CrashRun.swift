@@ -119,6 +119,8 @@ struct CrashRun {
             mayBeMissing: step.name == "create" && isUnderWay,
             files: files, required: Set(before.files.keys))
         expectation.mayBeOld = step.name == "found" || step.name == "upgrade" && isUnderWay
+        // Whoever looks at it has to upgrade it, which is recorded.
+        if step.name == "found" { expectation.new.audit.append("upgrade 0 \(step.nowMs)") }
         expectation.backups = [before.backup, step.backup].compactMap { $0 }
         expectation.hasBackup = before.backup != nil
         expectation.context = (seed << 12) ^ UInt64(index) << 1 ^ (isUnderWay ? 1 : 0)
